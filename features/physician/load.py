@@ -1,0 +1,360 @@
+"""Whether one physician can have done what is billed, and how it compares."""
+
+from fraud.signals import ratio, share, signal
+
+_TEAM = {"en": "Claims of a whole team under the name of its head.", "zh": "以科主任名义汇总的团队工作量。"}
+_SEVERE = {"en": "A specialist for the severest cases.", "zh": "收治重症的专科医师。"}
+
+
+@signal(
+    title={"en": "Claims", "zh": "结算单数"},
+    says={
+        "en": "The physician was in charge of {value:,.0f} claims (peers: {peer_median:,.0f}).",
+        "zh": "该医师负责{value:,.0f}张结算单(同专业中位数{peer_median:,.0f}张)。",
+    },
+    unit="claims",
+    riskier="high",
+    default=0,
+    volume=True,
+    peer=True,
+    violation="T28",
+    cites=["impossible-day"],
+    excuses=_TEAM,
+)
+def claims(window):
+    """Claims in the window that name the physician as the one in charge.
+
+    Blind spot: names entered by others.
+    """
+    return window.count()
+
+
+claims.fires(40, window={"times": 40})
+claims.quiet(0)
+
+
+@signal(
+    title={"en": "Patients", "zh": "患者人数"},
+    says={
+        "en": "The physician had {value:,.0f} patients (peers: {peer_median:,.0f}).",
+        "zh": "该医师诊治{value:,.0f}名患者(同专业中位数{peer_median:,.0f}名)。",
+    },
+    unit="patients",
+    riskier="high",
+    default=0,
+    volume=True,
+    violation="T28",
+    cites=["impossible-day"],
+    excuses=_TEAM,
+)
+def patients(window):
+    """Different patients in the window.
+
+    Blind spot: names entered by others.
+    """
+    return window.patient_id.nunique()
+
+
+patients.fires(40, window={"patient_id": "P#", "times": 40})
+patients.quiet(1, window={"times": 40})
+
+
+@signal(
+    title={"en": "Claims on the busiest day", "zh": "最忙一日接诊数"},
+    says={
+        "en": "On the busiest day {value:,.0f} claims began under this name; above {limit:,.0f} is looked at.",
+        "zh": "该医师最忙一日接诊{value:,.0f}单,超过{limit:,.0f}单即应核查。",
+    },
+    unit="claims",
+    riskier="high",
+    default=0,
+    volume=True,
+    violation="T28",
+    severity="serious",
+    limit="daily_claims",
+    cites=["decree-735.40.3", "impossible-day"],
+    excuses={"en": "Vaccination or screening on one day.", "zh": "集中接种或筛查。"},
+)
+def busiest_day(by_day):
+    """Claims that began on the day with most of them.
+
+    Blind spot: says nothing about how long a visit takes.
+    """
+    return by_day.claims.max()
+
+
+busiest_day.fires(90, window={"times": 90})
+busiest_day.quiet(1, window={})
+
+
+@signal(
+    title={"en": "Staff minutes on the busiest day", "zh": "最忙一日计费时长"},
+    says={
+        "en": "The services of one day take {value:,.0f} minutes of staff time; above {limit:,.0f} is looked at.",
+        "zh": "单日服务项目合计需{value:,.0f}分钟,超过{limit:,.0f}分钟即应核查。",
+    },
+    unit="minutes",
+    riskier="high",
+    default=0,
+    volume=True,
+    violation="T34",
+    severity="serious",
+    limit="daily_minutes",
+    cites=["decree-735.40.3", "impossible-day"],
+    excuses={"en": "Assistants who carry out what the physician orders.", "zh": "由助手或护士执行的项目。"},
+)
+def busiest_day_minutes(by_service_day):
+    """Staff minutes of the items served on the day with most of them, on claims that name the physician.
+
+    Blind spot: items without minutes, and staff who help.
+    """
+    return by_service_day.staff_minutes.max()
+
+
+_VISIT = {"item_code": "X", "minutes": 30.0}
+busiest_day_minutes.fires(1200, window={"lines": [{}], "times": 40}, catalogue=_VISIT)
+busiest_day_minutes.quiet(30, window={"lines": [{}]}, catalogue=_VISIT)
+
+
+@signal(
+    title={"en": "Claims for each active day", "zh": "日均接诊数"},
+    says={
+        "en": "On a day with claims {value:.1f} of them begin (peers: {peer_median:.1f}).",
+        "zh": "有接诊的日子平均{value:.1f}单(同专业中位数{peer_median:.1f}单)。",
+    },
+    unit="claims",
+    riskier="high",
+    volume=True,
+    peer=True,
+    violation="T28",
+    cites=["impossible-day"],
+    excuses=_TEAM,
+)
+def claims_per_day(by_day):
+    """Mean claims of a day on which at least one begins.
+
+    Blind spot: says nothing about how long a visit takes.
+    """
+    return by_day.claims.mean()
+
+
+claims_per_day.fires(40, window={"times": 40})
+claims_per_day.quiet(1, window=[{"days_ago": 3}, {"days_ago": 4}])
+
+
+@signal(
+    title={"en": "Amount against case mix", "zh": "费用与病种预期之比"},
+    says={
+        "en": "The claims cost {value:.2f} times what the same diagnoses usually cost (peers: {peer_median:.2f}).",
+        "zh": "费用为同病种预期的{value:.2f}倍(同专业中位数{peer_median:.2f}倍)。",
+    },
+    unit="times",
+    riskier="high",
+    default=1,
+    peer=True,
+    violation="T16",
+    cites=["decree-735.38.2"],
+    excuses=_SEVERE,
+)
+def amount_against_expected(window):
+    """Total amount of the window over the amount that its diagnoses usually cost.
+
+    Blind spot: expectations come from all claims, so a habit that everybody has is not seen.
+    """
+    known = window.expected_amount.notnull()
+    return ratio(window.total_amount.sum(where=known), window.expected_amount.sum())
+
+
+_NORM = {"domain": "case", "code": "outpatient|I10", "amount": 500.0}
+amount_against_expected.fires(2, window={"times": 3}, norms=_NORM)
+amount_against_expected.quiet(1, window={"total_amount": 500.0, "times": 3}, norms=_NORM)
+
+
+@signal(
+    title={"en": "Length of stay against case mix", "zh": "住院天数与病种预期之比"},
+    says={
+        "en": "Stays last {value:.2f} times what the same diagnoses usually need (peers: {peer_median:.2f}).",
+        "zh": "住院天数为同病种预期的{value:.2f}倍(同专业中位数{peer_median:.2f}倍)。",
+    },
+    unit="times",
+    riskier="high",
+    default=1,
+    peer=True,
+    violation="T02",
+    cites=["decree-735.38.1"],
+    excuses=_SEVERE,
+)
+def stay_against_expected(window):
+    """Nights of inpatient stays over the nights that their diagnoses usually take.
+
+    Blind spot: expectations come from all claims, so a habit that everybody has is not seen.
+    """
+    stay = (window.visit_type == "inpatient") & window.expected_days.notnull()
+    return ratio(window.stay_days.sum(where=stay), window.expected_days.sum(where=stay))
+
+
+_STAY = {"visit_type": "inpatient", "stay_days": 8}
+_USUAL = {"domain": "case", "code": "inpatient|I10", "days": 4.0}
+stay_against_expected.fires(2, window=[_STAY, _STAY], norms=_USUAL)
+stay_against_expected.quiet(1, window={"visit_type": "inpatient", "stay_days": 4}, norms=_USUAL)
+
+
+@signal(
+    title={"en": "Providers", "zh": "执业机构数"},
+    says={
+        "en": "The physician's name appears at {value:,.0f} providers (peers: {peer_median:,.0f}).",
+        "zh": "该医师在{value:,.0f}家机构结算(同专业中位数{peer_median:,.0f}家)。",
+    },
+    unit="providers",
+    riskier="high",
+    default=0,
+    peer=True,
+    violation="T29",
+    cites=["points-2024", "decree-735.38"],
+    excuses={"en": "Registered multi-site practice.", "zh": "依法备案的多点执业。"},
+)
+def providers(window):
+    """Different providers whose claims name the physician.
+
+    Blind spot: branches of one hospital count apart.
+    """
+    return window.provider_id.nunique()
+
+
+providers.fires(5, window={"provider_id": "H#", "times": 5})
+providers.quiet(1, window={"times": 5})
+
+
+@signal(
+    title={"en": "Claims for each patient", "zh": "人均结算次数"},
+    says={
+        "en": "A patient has {value:.2f} claims with this physician (peers: {peer_median:.2f}).",
+        "zh": "每名患者由该医师结算{value:.2f}次(同专业中位数{peer_median:.2f}次)。",
+    },
+    unit="claims",
+    riskier="high",
+    peer=True,
+    violation="T25",
+    cites=["decree-735.40.1", "fraud-auditor"],
+    excuses={"en": "Chronic patients in regular care.", "zh": "慢性病患者规律随诊。"},
+)
+def claims_per_patient(window):
+    """Claims over different patients in the window.
+
+    Blind spot: grows with the length of the window that the data fill.
+    """
+    return ratio(window.count(), window.patient_id.nunique())
+
+
+claims_per_patient.fires(5, window={"times": 5})
+claims_per_patient.quiet(1, window={"patient_id": "P#", "times": 5})
+
+
+@signal(
+    title={"en": "Share of stays that return soon", "zh": "短期内重返占比"},
+    says={
+        "en": "{value:.1%} of the claims begin soon after a stay of the patient here (peers: {peer_median:.1%}).",
+        "zh": "{value:.1%}的结算单为患者出院后短期内重返本院(同专业中位数{peer_median:.1%})。",
+    },
+    unit="share",
+    riskier="high",
+    high=1,
+    default=0,
+    peer=True,
+    violation="T01",
+    cites=["decree-735.38.1"],
+    excuses={"en": "Planned cycles of treatment.", "zh": "计划性周期治疗。"},
+)
+def return_share(window_signals, limits):
+    """Share of the claims that begin within `return_days` of the patient's last stay at the same provider.
+
+    Blind spot: stays split between two hospitals that work together.
+    """
+    return share(window_signals.days_since_stay_here <= limits.return_days)
+
+
+return_share.fires(0.5, window=[{**_STAY, "days_ago": 60}, {**_STAY, "days_ago": 40}])
+return_share.quiet(0, window={**_STAY, "patient_id": "P#", "times": 3})
+
+
+@signal(
+    title={"en": "Share of weekend claims", "zh": "周末接诊占比"},
+    says={
+        "en": "{value:.1%} of the claims begin on a weekend (peers: {peer_median:.1%}).",
+        "zh": "{value:.1%}的结算单于周末开始(同专业中位数{peer_median:.1%})。",
+    },
+    unit="share",
+    riskier="high",
+    high=1,
+    default=0,
+    peer=True,
+    violation="T06",
+    cites=["decree-735.40.3"],
+    excuses={"en": "Duty in an emergency department.", "zh": "急诊值班。"},
+)
+def weekend_share(window):
+    """Share of the claims that begin on a Saturday or Sunday.
+
+    Blind spot: public holidays.
+    """
+    return share(window.weekday >= 5)
+
+
+weekend_share.fires(1, window={"days_ago": 1})
+weekend_share.quiet(0, window={"days_ago": 3})
+
+
+@signal(
+    title={"en": "Concentration on few kinds of case", "zh": "病种集中度"},
+    says={
+        "en": "Two claims picked at random are of the same kind of case with a chance of {value:.1%} "
+        "(peers: {peer_median:.1%}).",
+        "zh": "随机两张结算单属同一病种的概率为{value:.1%}(同专业中位数{peer_median:.1%})。",
+    },
+    unit="share",
+    riskier="either",
+    high=1,
+    peer=True,
+    violation="T03",
+    cites=["decree-735.40.3"],
+    excuses={"en": "A narrow specialty.", "zh": "专业方向单一。"},
+)
+def case_concentration(by_case):
+    """Chance that two of the claims have the same kind of visit and ICD category (unbiased Herfindahl index).
+
+    Blind spot: templates that vary the diagnosis.
+    """
+    total = by_case.claims.sum()
+    return ratio((by_case.claims * (by_case.claims - 1)).sum(), total * (total - 1))
+
+
+case_concentration.fires(1, window={"times": 4})
+case_concentration.quiet(0, window=[{"primary_diagnosis": "I10"}, {"primary_diagnosis": "J18"}])
+
+
+@signal(
+    title={"en": "Near-duplicate claims", "zh": "疑似重复结算占比"},
+    says={
+        "en": "{value:.1%} of the claims repeat patient, diagnosis and amount of another claim of the same days "
+        "(peers: {peer_median:.1%}).",
+        "zh": "{value:.1%}的结算单与近日另一单的患者、诊断和金额相同(同专业中位数{peer_median:.1%})。",
+    },
+    unit="share",
+    riskier="high",
+    high=1,
+    default=0,
+    peer=True,
+    violation="T07",
+    cites=["decree-735.38.3", "ncci"],
+    excuses={"en": "A fixed price for each session.", "zh": "按次定额收费。"},
+)
+def near_duplicate_share(window_signals):
+    """Share of the claims with at least one `claim.near_duplicates`.
+
+    Blind spot: copies whose amount was changed by a cent.
+    """
+    return share(window_signals.near_duplicates > 0)
+
+
+near_duplicate_share.fires(0.5, window=[{"days_ago": 10}, {"days_ago": 11}])
+near_duplicate_share.quiet(0, window=[{"days_ago": 10, "total_amount": 1.0}, {"days_ago": 11}])

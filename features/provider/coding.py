@@ -1,0 +1,256 @@
+"""How a provider codes: breadth, rarity and concentration of diagnoses and procedures."""
+
+from fraud.signals import ratio, share, signal
+
+_SPECIAL = {"en": "A specialised hospital.", "zh": "专科医院。"}
+
+
+@signal(
+    title={"en": "Different diagnosis codes", "zh": "诊断编码种数"},
+    says={
+        "en": "{value:,.0f} different diagnosis codes appear on the claims (peers: {peer_median:,.0f}).",
+        "zh": "结算单中出现{value:,.0f}种诊断编码(同类机构中位数{peer_median:,.0f}种)。",
+    },
+    unit="codes",
+    riskier="high",
+    default=0,
+    volume=True,
+    violation="T17",
+    national_code="GZ10000201003000",
+    cites=["causes-35"],
+    excuses={"en": "A large hospital.", "zh": "规模较大的机构。"},
+)
+def diagnosis_codes(window_diagnoses):
+    """Different diagnosis codes on the claims of the window.
+
+    Blind spot: grows with the number of claims.
+    """
+    return window_diagnoses.code.nunique()
+
+
+diagnosis_codes.fires(3, window=[{"diagnoses": ["A01", "B01"]}, {"diagnoses": ["C01"]}])
+diagnosis_codes.quiet(1, window=[{"diagnoses": ["A01"]}, {"diagnoses": ["A01"]}])
+
+
+@signal(
+    title={"en": "Diagnoses for each claim", "zh": "单均诊断数"},
+    says={
+        "en": "A claim lists {value:.1f} diagnoses on average (peers: {peer_median:.1f}).",
+        "zh": "单均列有{value:.1f}个诊断(同类机构中位数{peer_median:.1f}个)。",
+    },
+    unit="codes",
+    riskier="high",
+    peer=True,
+    violation="T17",
+    national_code="GZ10000201003000",
+    cites=["causes-35", "upcoding-nber", "township-upcoding-case"],
+    excuses={"en": "Old patients with many illnesses.", "zh": "高龄多病患者较多。"},
+)
+def diagnoses_per_claim(window_signals):
+    """Mean of `claim.diagnosis_codes` over the claims of the window.
+
+    Blind spot: whether the records support the codes.
+    """
+    return window_signals.diagnosis_codes.mean()
+
+
+diagnoses_per_claim.fires(3, window=[{"diagnoses": ["A01", "B01", "C01", "D01"]}, {"diagnoses": ["A01", "B01"]}])
+diagnoses_per_claim.quiet(1, window=[{"diagnoses": ["A01"]}, {"diagnoses": ["A01"]}])
+
+
+@signal(
+    title={"en": "Share of rare diagnoses", "zh": "罕见诊断占比"},
+    says={
+        "en": "{value:.1%} of the listed diagnoses are rare ones (peers: {peer_median:.1%}).",
+        "zh": "所列诊断中{value:.1%}为罕见诊断(同类机构中位数{peer_median:.1%})。",
+    },
+    unit="share",
+    riskier="high",
+    high=1,
+    peer=True,
+    violation="T17",
+    cites=["causes-35", "upcoding-nber"],
+    excuses=_SPECIAL,
+)
+def rare_diagnosis_share(window_diagnoses, limits):
+    """Share of the diagnoses on the claims of the window that at most `rare_code_share` of all claims have.
+
+    Blind spot: codes that were never seen when norms were learned are left out.
+    """
+    return (window_diagnoses.code_share <= limits.rare_code_share).mean()
+
+
+_CODES = [
+    {"domain": "diagnosis", "code": "I10", "share": 0.2},
+    {"domain": "diagnosis", "code": "Q87", "share": 0.0001},
+]
+rare_diagnosis_share.fires(0.5, window={"diagnoses": ["I10", "Q87"]}, norms=_CODES)
+rare_diagnosis_share.quiet(0, window={"diagnoses": ["I10"]}, norms=_CODES)
+
+
+@signal(
+    title={"en": "Concentration on few kinds of case", "zh": "病种集中度"},
+    says={
+        "en": "Two claims picked at random are of the same kind of case with a chance of {value:.1%} "
+        "(peers: {peer_median:.1%}).",
+        "zh": "随机两张结算单属同一病种的概率为{value:.1%}(同类机构中位数{peer_median:.1%})。",
+    },
+    unit="share",
+    riskier="either",
+    high=1,
+    peer=True,
+    violation="T03",
+    cites=["decree-735.40.3"],
+    excuses=_SPECIAL,
+)
+def case_concentration(by_case):
+    """Chance that two claims of the window have the same kind of visit and ICD category (unbiased Herfindahl index).
+
+    Blind spot: templates that vary the diagnosis.
+    """
+    claims = by_case.claims.sum()
+    return ratio((by_case.claims * (by_case.claims - 1)).sum(), claims * (claims - 1))
+
+
+case_concentration.fires(1, window={"times": 4})
+case_concentration.quiet(0, window=[{"primary_diagnosis": "I10"}, {"primary_diagnosis": "J18"}])
+case_concentration.quiet(None, window={})
+
+
+@signal(
+    title={"en": "Procedures for each claim", "zh": "单均手术操作数"},
+    says={
+        "en": "A claim lists {value:.2f} procedures on average (peers: {peer_median:.2f}).",
+        "zh": "单均列有{value:.2f}项手术操作(同类机构中位数{peer_median:.2f}项)。",
+    },
+    unit="codes",
+    riskier="high",
+    peer=True,
+    violation="T17",
+    national_code="GZ10000201004000",
+    cites=["causes-35", "decree-735.38.2"],
+    excuses={"en": "A surgical hospital.", "zh": "以手术为主的医院。"},
+)
+def procedures_per_claim(window_signals):
+    """Mean of `claim.procedure_codes` over the claims of the window.
+
+    Blind spot: whether the procedures were carried out.
+    """
+    return window_signals.procedure_codes.mean()
+
+
+procedures_per_claim.fires(2, window=[{"procedures": ["1", "2", "3"]}, {"procedures": ["1"]}])
+procedures_per_claim.quiet(0, window={"times": 2})
+
+
+@signal(
+    title={"en": "Share of rare procedures", "zh": "罕见手术操作占比"},
+    says={
+        "en": "{value:.1%} of the listed procedures are rare ones (peers: {peer_median:.1%}).",
+        "zh": "所列手术操作中{value:.1%}为罕见操作(同类机构中位数{peer_median:.1%})。",
+    },
+    unit="share",
+    riskier="high",
+    high=1,
+    peer=True,
+    violation="T17",
+    cites=["causes-35"],
+    excuses=_SPECIAL,
+)
+def rare_procedure_share(window_procedures, limits):
+    """Share of the procedures on the claims of the window that at most `rare_code_share` of all claims have.
+
+    Blind spot: codes that were never seen when norms were learned are left out.
+    """
+    return (window_procedures.code_share <= limits.rare_code_share).mean()
+
+
+_STEPS = [
+    {"domain": "procedure", "code": "9904", "share": 0.1},
+    {"domain": "procedure", "code": "3843", "share": 0.0001},
+]
+rare_procedure_share.fires(0.5, window={"procedures": ["9904", "3843"]}, norms=_STEPS)
+rare_procedure_share.quiet(0, window={"procedures": ["9904"]}, norms=_STEPS)
+
+
+@signal(
+    title={"en": "Stays without any procedure", "zh": "无手术操作的住院占比"},
+    says={
+        "en": "{value:.1%} of the stays list no procedure (peers: {peer_median:.1%}).",
+        "zh": "{value:.1%}的住院未列任何手术操作(同类机构中位数{peer_median:.1%})。",
+    },
+    unit="share",
+    riskier="high",
+    high=1,
+    default=0,
+    peer=True,
+    violation="T04",
+    national_code="GZ10000204005000",
+    cites=["decree-735.38.2", "national-rules-2023", "weihai-model"],
+    excuses={"en": "A hospital of internal medicine.", "zh": "以内科为主的医院。"},
+)
+def no_procedure_share(window_signals):
+    """Share of the inpatient stays of the window that list no procedure.
+
+    Blind spot: sources that do not code procedures at all.
+    """
+    stays = window_signals.visit_type == "inpatient"
+    return (window_signals.procedure_codes == 0).mean(where=stays)
+
+
+no_procedure_share.fires(1, window={"visit_type": "inpatient", "times": 2})
+no_procedure_share.quiet(0, window={"visit_type": "inpatient", "procedures": ["1"], "times": 2})
+
+
+@signal(
+    title={"en": "Cost of a unit of group weight", "zh": "每权重费用"},
+    says={
+        "en": "A unit of billed group weight is backed by charges of only {value:,.0f} (peers: {peer_median:,.0f}).",
+        "zh": "每单位DRG权重对应的实际费用仅{value:,.0f}元(同类机构中位数{peer_median:,.0f}元)。",
+    },
+    unit="money",
+    riskier="low",
+    peer=True,
+    violation="T17",
+    severity="serious",
+    cites=["causes-35", "upcoding-nber", "township-upcoding-case"],
+    excuses={"en": "Efficient care, or a low level of prices.", "zh": "诊疗效率高,或收费水平较低。"},
+)
+def amount_per_weight(window):
+    """Total amount over DRG weight of the window's weighted claims; low where weights are coded up.
+
+    Blind spot: a hospital that raises charges along with the weights.
+    """
+    return ratio(window.total_amount.sum(where=window.drg_weight.notnull()), window.drg_weight.sum())
+
+
+amount_per_weight.fires(500, window={"drg_weight": 2.0, "times": 3})
+amount_per_weight.quiet(1000, window={"drg_weight": 1.0, "times": 3})
+
+
+@signal(
+    title={"en": "Patients without chronic conditions", "zh": "无慢性病登记患者占比"},
+    says={
+        "en": "{value:.1%} of the claims are of patients without any registered chronic condition "
+        "(peers: {peer_median:.1%}).",
+        "zh": "{value:.1%}的结算单患者无任何慢性病登记(同类机构中位数{peer_median:.1%})。",
+    },
+    unit="share",
+    riskier="either",
+    high=1,
+    default=0,
+    peer=True,
+    violation="T04",
+    cites=["decree-735.38.2"],
+    excuses={"en": "A young clientele, or obstetrics.", "zh": "患者较年轻,或以产科为主。"},
+)
+def no_condition_share(window):
+    """Share of the window's claims whose patient has no registered chronic condition.
+
+    Blind spot: conditions that nobody registered.
+    """
+    return share(window.chronic_count == 0)
+
+
+no_condition_share.fires(1, window={"times": 2})
+no_condition_share.quiet(0, window={"times": 2}, patients={"patient_id": "P", "chronic_conditions": ["diabetes"]})

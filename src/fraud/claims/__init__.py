@@ -1,0 +1,1 @@
+"""Claims: the canonical tables, importers, data quality, pseudonyms and the simulator."""

@@ -1,0 +1,201 @@
+"""Models: build features, train, score, report."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from fraud.commands.console import data, note, print_json, print_table, progress
+from fraud.config import Settings, load_settings
+from fraud.errors import InputError
+
+__all__ = ["build", "report", "score", "train"]
+
+Claims = Annotated[Path, typer.Option("--claims", help="Folder with the canonical tables.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+Version = Annotated[str, typer.Option("--version", help="Alias (champion, challenger) or number of the version.")]
+_PLURAL = {"claim": "claims", "provider": "providers", "patient": "patients", "physician": "physicians"}
+
+
+def build(
+    entity: Annotated[str, typer.Argument(help="claim, patient, provider or physician.")],
+    claims: Claims,
+    out: Annotated[Path, typer.Option("--out", help="Parquet file to write.")],
+    as_of: Annotated[datetime | None, typer.Option(help="Snapshot day; default: after the last claim.")] = None,
+) -> None:
+    """Write the feature frame of every claim or entity to a parquet file.
+
+    \b
+    fraud build provider --claims claims/ --out providers.parquet
+    """
+    import pyarrow.parquet as pq
+
+    from fraud.scoring.batch import build_frame
+
+    with progress() as step:
+        step(f"signals of {entity}s", 0.0)
+        frame, skipped = build_frame(_folder(claims), _catalogue(), entity, as_of)
+    pq.write_table(frame, out)
+    for name, why in skipped.items():
+        note(f"  • {name} skipped: {why}")
+    data(f"{out}: {frame.num_rows:,} rows, {frame.num_columns:,} columns")
+
+
+def train(
+    model: Annotated[str, typer.Argument(help="Name of a spec in models/, as provider_risk.")],
+    claims: Claims,
+    as_json: AsJson = False,
+) -> None:
+    """Train a model, report how good it is, and register it.
+
+    \b
+    fraud train provider_risk --claims claims/
+
+    It becomes `champion` only when every gate of its spec holds; otherwise `challenger`, with the reasons.
+    """
+    from fraud.learning import load_spec
+    from fraud.learning import train as run
+
+    settings = load_settings()
+    spec = load_spec(settings.models / f"{model}.toml")
+    with progress(quiet=as_json) as step:
+        result = run(
+            spec,
+            _folder(claims),
+            _catalogue(),
+            tracking_uri=tracking(settings),
+            artifacts=settings.artifacts,
+            lock_file=settings.lock_file,
+            progress=step,
+        )
+    if as_json:
+        print_json(result.as_dict())
+    else:
+        data(result.as_text())
+
+
+def score(
+    model: Annotated[str, typer.Argument(help="Name of a registered model.")],
+    claims: Claims,
+    out: Annotated[Path, typer.Option("--out", help="Parquet file to write.")],
+    version: Version = "champion",
+    as_of: Annotated[datetime | None, typer.Option(help="Snapshot day of an entity model.")] = None,
+    locale: Annotated[str, typer.Option(help="Language of the sentences: en or zh.")] = "en",
+    as_json: AsJson = False,
+) -> None:
+    """Score every claim or entity of a folder, labelled or not.
+
+    \b
+    fraud score provider_risk --claims claims/ --out scores.parquet
+    """
+    import pyarrow.parquet as pq
+
+    from fraud.scoring.batch import score_folder
+
+    settings = load_settings()
+    fitted = load_fitted(settings, model, version)
+    with progress(quiet=as_json) as step:
+        scores = score_folder(
+            _folder(claims), fitted, _catalogue(), as_of=as_of, locale=check_locale(locale), progress=step
+        )
+    out.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(scores, out)
+    if as_json:
+        print_json({"out": str(out), "rows": scores.num_rows, "model": fitted.spec.name, "version": fitted.version})
+        return
+    _show_top(scores)
+    data(f"{out}: {scores.num_rows:,} {_PLURAL[fitted.spec.entity]} scored by {model} version {fitted.version}")
+
+
+def report(
+    entity: Annotated[str, typer.Argument(help="claim, provider, patient or physician.")],
+    entity_id: Annotated[str, typer.Argument(metavar="ID", help="Its id.")],
+    claims: Claims,
+    out: Annotated[Path | None, typer.Option("--out", help="HTML file; default: ENTITY-ID.html.")] = None,
+    model: Annotated[str | None, typer.Option(help="Default: ENTITY_risk.")] = None,
+    version: Version = "champion",
+    locale: Annotated[str | None, typer.Option(help="en or zh; default: that of fraud.toml.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write the explanation of one claim or entity as one HTML page.
+
+    \b
+    fraud report provider PRV51003 --claims claims/ --locale zh
+    fraud report claim C000123 --claims city/ --out why.html
+    """
+    from fraud.explaining.report import write_html
+    from fraud.scoring.explain import explain_in_folder
+    from fraud.scoring.triage import Triage
+
+    settings = load_settings()
+    fitted = load_fitted(settings, model or f"{entity}_risk", version)
+    spoken = check_locale(locale or settings.locale)
+    with progress(quiet=as_json) as step:
+        step("explanation", 0.0)
+        found = explain_in_folder(
+            _folder(claims),
+            fitted,
+            _catalogue(),
+            entity,
+            entity_id,
+            triage=Triage(**settings.triage),
+            now=datetime.now(),
+        )
+    if as_json:
+        print_json(found.as_dict())
+        return
+    path = out or Path(f"{entity}-{entity_id}.html")
+    write_html(found, path, spoken)
+    data(str(path))
+
+
+def load_fitted(settings: Settings, name: str, version: str) -> Any:
+    """The registered model of that name and version."""
+    from fraud.learning import load_model
+
+    return load_model(name, version, tracking(settings))
+
+
+def tracking(settings: Settings) -> str:
+    """The tracking server's address; its folder is made when it is a local file."""
+    settings.var.mkdir(parents=True, exist_ok=True)
+    return settings.tracking_uri
+
+
+def check_locale(locale: str) -> str:
+    """The locale as reports know it; raises `InputError` for a language that is not there."""
+    spoken = locale.split("-")[0].lower()
+    if spoken not in ("en", "zh"):
+        raise InputError(f"no reports in {locale!r}; there are en and zh (zh-CN is understood).")
+    return spoken
+
+
+def _folder(path: Path) -> Any:
+    from fraud.claims.folder import ClaimsFolder
+
+    return ClaimsFolder(path)
+
+
+def _catalogue() -> Any:
+    from fraud.signals.catalogue import load_catalogue
+
+    return load_catalogue(load_settings().features)
+
+
+def _show_top(scores: Any) -> None:
+    """The ten that deserve the first look."""
+    top = scores.sort_by([("expected_recovery", "descending")]).slice(0, 10).to_pylist()
+    rows = [
+        (
+            r["entity_id"],
+            round(r["probability"], 3),
+            round(r["percentile"], 1),
+            round(r["expected_recovery"]),
+            r["reasons"][0]["sentence"] if r["reasons"] else "",
+        )
+        for r in top
+    ]
+    print_table(("id", "probability", "percentile", "expected recovery", "first reason"), rows)

@@ -1,0 +1,116 @@
+"""Settings: where the rooms, the database and the tracking server are.
+
+They come from `fraud.toml` (in `$FRAUD_HOME`, or the nearest one at or above the working folder), and the
+environment may change places and secrets only: `FRAUD_VAR`, `FRAUD_DATABASE_URL`, `FRAUD_TRACKING_URI`,
+`FRAUD_PSEUDONYM_KEY`. Anything that changes a score is a reviewed file in a room.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fraud.errors import SpecError, nearest
+
+__all__ = ["Settings", "load_settings"]
+
+FILE = "fraud.toml"
+_KNOWN = {
+    "rooms": {"features", "models"},
+    "places": {"var", "database_url", "tracking_uri"},
+    "triage": {"review", "serious", "critical"},
+    "service": {"host", "port", "claim_model", "provider_model", "patient_model", "physician_model"},
+    "reports": {"locale"},
+}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Resolved settings; all paths are absolute. `home` is the folder of the `fraud.toml` in force."""
+
+    home: Path
+    features: Path
+    models: Path
+    var: Path
+    database_url: str
+    tracking_uri: str
+    triage: Mapping[str, float]
+    service: Mapping[str, Any]
+    locale: str
+    pseudonym_key: bytes | None = None
+
+    @property
+    def artifacts(self) -> Path:
+        """Where tracked runs keep their files."""
+        return self.var / "artifacts"
+
+    @property
+    def lock_file(self) -> Path:
+        """The pinned environment that runs are logged with."""
+        return self.home / "requirements.lock"
+
+
+def load_settings(environ: Mapping[str, str] | None = None, start: Path | None = None) -> Settings:
+    """The settings in force; raises `SpecError` that names every wrong entry at once."""
+    env = os.environ if environ is None else environ
+    home = Path(env["FRAUD_HOME"]).resolve() if env.get("FRAUD_HOME") else _nearest_home(start or Path.cwd())
+    path = home / FILE
+    entries = _read(path)
+    faults = _faults(entries)
+    if faults:
+        raise SpecError(f"{path}: " + "; ".join(faults))
+    return _resolved(home, entries, env)
+
+
+def _resolved(home: Path, entries: Mapping[str, Any], env: Mapping[str, str]) -> Settings:
+    rooms, places = entries.get("rooms", {}), entries.get("places", {})
+    var = home / (env.get("FRAUD_VAR") or places.get("var", "var"))
+    secret = env.get("FRAUD_PSEUDONYM_KEY")
+    return Settings(
+        home=home,
+        features=home / rooms.get("features", "features"),
+        models=home / rooms.get("models", "models"),
+        var=var,
+        database_url=env.get("FRAUD_DATABASE_URL") or places.get("database_url") or f"sqlite:///{var / 'fraud.db'}",
+        tracking_uri=env.get("FRAUD_TRACKING_URI") or places.get("tracking_uri") or f"sqlite:///{var / 'mlflow.db'}",
+        triage=dict(entries.get("triage", {})),
+        service=dict(entries.get("service", {})),
+        locale=entries.get("reports", {}).get("locale", "en"),
+        pseudonym_key=secret.encode() if secret else None,
+    )
+
+
+def _nearest_home(start: Path) -> Path:
+    folders = (start.resolve(), *start.resolve().parents)
+    return next((f for f in folders if (f / FILE).is_file()), _packaged_home(start))
+
+
+def _packaged_home(start: Path) -> Path:
+    """The rooms that the wheel carries; a checkout has them beside `src`."""
+    inside = Path(__file__).parent / "rooms"
+    return inside if inside.is_dir() else start.resolve()
+
+
+def _read(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        return {}
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except tomllib.TOMLDecodeError as error:
+        raise SpecError(f"{path}: not valid TOML: {error}") from error
+
+
+def _faults(entries: Mapping[str, Any]) -> list[str]:
+    sections = [f"[{s}] is not known{nearest(s, _KNOWN)}" for s in entries if s not in _KNOWN]
+    names = [
+        f"{section}.{name} is not known{nearest(name, _KNOWN[section])}"
+        for section, values in entries.items()
+        if section in _KNOWN
+        for name in values
+        if name not in _KNOWN[section]
+    ]
+    return sections + names

@@ -1,0 +1,1 @@
+"""Why a claim or entity stands out: contributions, reasons, and the report that an auditor reads."""

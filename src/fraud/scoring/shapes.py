@@ -1,0 +1,57 @@
+"""What goes into a score and what comes out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+from fraud.explaining.reasons import Reason
+from fraud.signals.rules import Finding
+from fraud.store.shapes import History, Row, Snapshot
+
+__all__ = ["Action", "Band", "ClaimBundle", "Explain", "History", "Risk", "Row", "Score", "Snapshot"]
+
+Action = Literal["pass", "review", "hold"]
+Band = Literal["general", "serious", "critical"]
+Explain = Literal["none", "reasons", "full"]
+
+
+@dataclass(frozen=True)
+class ClaimBundle:
+    """One claim with its items, as canonical columns with Python values."""
+
+    claim: Row
+    lines: tuple[Row, ...] = ()
+    diagnoses: tuple[Row, ...] = ()
+    procedures: tuple[Row, ...] = ()
+
+
+@dataclass(frozen=True)
+class Risk:
+    """What the model says: never more than a reason to look.
+
+    `percentile` is among the claims (or entities) that the model was fitted on, `expected_recovery` is the
+    probability times the amount at stake, in the payer's currency; base + contributions = margin.
+    """
+
+    probability: float
+    percentile: float
+    band: Band
+    expected_recovery: float
+    base: float
+    margin: float
+    reasons: tuple[Reason, ...] = ()
+
+
+@dataclass(frozen=True)
+class Score:
+    """The answer for one claim; `degraded` names what could not be used."""
+
+    action: Action
+    findings: tuple[Finding, ...]
+    risk: Risk | None
+    as_of: datetime | None
+    degraded: tuple[str, ...] = ()
+    timing_ms: Mapping[str, float] = field(default_factory=dict)

@@ -1,0 +1,259 @@
+"""All signals of a grain as one Ibis query.
+
+A signal's expression is made of reductions over relations with many rows (`past`, `window`, …) and of columns
+of the one row that it describes. The compiler collects the reductions of all signals, computes each distinct
+one once, grouped by the row's key, joins the groups to the rows and puts every expression together again on
+top of the joined columns. A group without rows counts 0; every other reduction of it is null, and a null
+result becomes the signal's default.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property, reduce
+from typing import Any
+
+import ibis
+import ibis.expr.operations as ops
+import ibis.expr.types as ir
+
+from fraud.errors import CatalogueError
+from fraud.signals.definition import Signal
+from fraud.signals.limits import Limits
+from fraud.signals.relations import Relations, Scope, base_table
+
+__all__ = ["Compiled", "Compiler", "Reduction", "condition_of"]
+
+_COUNTS = (ops.Count, ops.CountStar, ops.CountDistinct)
+
+
+@dataclass(frozen=True)
+class Reduction:
+    """A reduction that a signal makes, and the scope whose rows it reduces."""
+
+    scope: Scope
+    op: ops.Reduction
+
+    @property
+    def zero(self) -> bool:
+        """Whether the reduction of no rows is 0 rather than null."""
+        return isinstance(self.op, _COUNTS)
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """A signal's expression over stubs, taken apart."""
+
+    signal: Signal
+    value: ops.Value
+    reductions: tuple[Reduction, ...]
+    row_columns: frozenset[str]
+
+
+class Compiler:
+    """Compiles the signals of one entity; `rolled` are the claim signals that windows may roll up."""
+
+    def __init__(
+        self,
+        entity: str,
+        limits: Limits,
+        *,
+        days: int = 365,
+        rolled: Mapping[str, Signal] | None = None,
+    ) -> None:
+        self.limits = limits
+        self.relations = Relations(entity, days=days)
+        self.rolled = dict(rolled or {})
+        self._compiled: dict[str, Compiled] = {}
+
+    @cached_property
+    def scopes(self) -> dict[str, Scope]:
+        """Every scope that a signal of this grain may ask for."""
+        scopes = dict(self.relations.scopes)
+        if self.relations.entity != "claim":
+            scopes["window_signals"] = self._window_signals()
+        return scopes
+
+    def compile(self, signal: Signal) -> Compiled:
+        """The signal taken apart; raises `CatalogueError` when it asks for what is not there."""
+        if signal.id not in self._compiled:
+            value = self._evaluate(signal).op()
+            row = self.relations.row
+            reductions = tuple(self._reduction(signal, op) for op in _topmost_reductions(value))
+            columns = frozenset(_fields_of(value, row.stub, skip=reductions))
+            self._compiled[signal.id] = Compiled(signal, value, reductions, columns)
+        return self._compiled[signal.id]
+
+    def query(self, signals: Sequence[Signal]) -> ir.Table:
+        """One row for each row of the grain: its key, and a float64 column for each signal."""
+        parts = [self.compile(s) for s in signals]
+        joined, columns = self._join_groups(parts)
+        values = {p.signal.id: self._assemble(p, joined, columns) for p in parts}
+        return joined.select(**{k: joined[k] for k in self.relations.key}, **values)
+
+    def rows_behind(self, reductions: Sequence[Reduction], columns: Iterable[str]) -> ir.Table:
+        """Rows of one scope that any of the reductions counts, with the scope's key and these columns."""
+        scope = reductions[0].scope
+        needed = frozenset(columns).union(*(self.needed(r) for r in reductions))
+        relation = scope.build(needed)
+        conditions = [condition_of(r.op) for r in reductions]
+        if any(c is None for c in conditions):
+            return relation
+        placed = [self._on_relation(c, scope, relation).to_expr().fill_null(False) for c in conditions if c]
+        return relation.filter(reduce(operator.or_, placed))
+
+    # --- evaluating ---------------------------------------------------------------------------------------
+
+    def _evaluate(self, signal: Signal) -> ir.Value:
+        unknown = [n for n in signal.scopes if n not in self.scopes and n != "limits"]
+        if unknown:
+            known = ", ".join(self.scopes)
+            raise CatalogueError(
+                f"{signal.id}: {unknown} is no relation of a {self.relations.entity}; there are: {known}, limits."
+            )
+        try:
+            value = signal.function(**{n: self._argument(n) for n in signal.scopes})
+        except (AttributeError, TypeError) as error:
+            raise CatalogueError(f"{signal.id}: the function cannot be built: {error}") from error
+        if not isinstance(value, ir.Value):
+            raise CatalogueError(f"{signal.id}: must return one Ibis expression, returned {type(value).__name__}")
+        return value
+
+    def _argument(self, name: str) -> Any:
+        row = self.relations.row.stub
+        day = row.admitted_at if self.relations.entity == "claim" else row.snapshot
+        return self.limits.at(day) if name == "limits" else self.scopes[name].stub
+
+    def _reduction(self, signal: Signal, op: ops.Reduction) -> Reduction:
+        stubs = {scope.stub.op(): scope for scope in self.scopes.values()}
+        found = [stubs[rel] for rel in op.relations if rel in stubs]
+        many = [scope for scope in found if not scope.single]
+        if len(many) != 1:
+            names = [scope.name for scope in found]
+            raise CatalogueError(f"{signal.id}: one reduction must read one relation with many rows, reads {names}")
+        return Reduction(many[0], op)
+
+    # --- putting together ---------------------------------------------------------------------------------
+
+    def _join_groups(self, parts: Sequence[Compiled]) -> tuple[ir.Table, dict[ops.Node, str]]:
+        """The rows with a column for each distinct reduction, and the names of those columns."""
+        wanted = dict.fromkeys(r for p in parts for r in p.reductions)
+        columns: dict[ops.Node, str] = {r.op: f"r{i}" for i, r in enumerate(wanted)}
+        needed = frozenset().union(*(p.row_columns for p in parts))
+        joined = self.relations.row.build(needed)
+        for scope in dict.fromkeys(r.scope.name for r in wanted):
+            own = [r for r in wanted if r.scope.name == scope]
+            joined = self._join_group(joined, own, columns)
+        return joined, columns
+
+    def _join_group(self, joined: ir.Table, own: Sequence[Reduction], columns: Mapping[ops.Node, str]) -> ir.Table:
+        scope = own[0].scope
+        needed = frozenset().union(*(self.needed(r) for r in own))
+        relation = scope.build(needed)
+        measures = {columns[r.op]: self._on_relation(r.op, scope, relation).to_expr() for r in own}
+        groups = relation.group_by(list(scope.key)).aggregate(**measures)
+        groups = groups.rename({f"_{k}": k for k in scope.key})
+        matches = [joined[k] == groups[f"_{s}"] for k, s in zip(self.relations.key, scope.key, strict=True)]
+        filled = {c: groups[c].fill_null(0) if r.zero else groups[c] for r in own for c in [columns[r.op]]}
+        return joined.left_join(groups, matches).select(*joined.columns, **filled)
+
+    def needed(self, reduction: Reduction) -> set[str]:
+        """Columns of the reduction's relation that it reads, those of the row included."""
+        scope, row = reduction.scope, self.relations.row
+        own = _fields_of(reduction.op, scope.stub)
+        return own | {self._row_name(n) for n in _fields_of(reduction.op, row.stub)}
+
+    def _row_name(self, name: str) -> str:
+        """The name that a column of the row has within a relation of many rows."""
+        return f"claim_{name}" if self.relations.entity == "claim" else name
+
+    def _on_relation(self, op: ops.Value, scope: Scope, relation: ir.Table) -> ops.Value:
+        row = self.relations.row.stub.op()
+        stub = scope.stub.op()
+
+        def swap(field: ops.Field) -> ops.Value:
+            if field.rel == stub:
+                return relation[field.name].op()
+            return relation[self._row_name(field.name)].op() if field.rel == row else field
+
+        return _replace_fields(op, swap, {stub: relation.op()})
+
+    def _assemble(self, part: Compiled, joined: ir.Table, columns: Mapping[ops.Node, str]) -> ir.Value:
+        row = self.relations.row.stub.op()
+        measures = {r.op: joined[columns[r.op]].op() for r in part.reductions}
+        value = part.value.replace(lambda node, kwargs: measures.get(node) or _rebuilt(node, kwargs))
+        value = _replace_fields(value, lambda f: joined[f.name].op() if f.rel == row else f)
+        number = value.to_expr().cast("float64")
+        default = part.signal.default
+        return number if default is None else number.fill_null(float(default))
+
+    # --- roll-ups -----------------------------------------------------------------------------------------
+
+    def _window_signals(self) -> Scope:
+        """The window's claims with claim signals as columns: what one claim shows, summed up by its entity."""
+        window = self.relations.scopes["window"]
+        names = {s.name: s for s in self.rolled.values()}
+
+        def build(needed: frozenset[str]) -> ir.Table:
+            signals = [names[n] for n in sorted(needed & set(names))]
+            plain = window.build((needed - set(names)) | {"claim_id"})
+            if not signals:
+                return plain
+            inner = Compiler("claim", self.limits)
+            inner.relations = Relations("claim", target=base_table("claims").view())
+            values = inner.query(signals).rename({"_claim": "claim_id"} | {s.name: s.id for s in signals})
+            joined = plain.inner_join(values, plain.claim_id == values._claim)
+            return joined.select(*plain.columns, *(s.name for s in signals))
+
+        types: dict[str, Any] = dict(window.stub.schema().items()) | dict.fromkeys(names, ibis.dtype("float64"))
+        doc = f"{window.doc}, with every claim signal as a column"
+        return Scope("window_signals", doc, window.key, build, tuple(types), types=types)
+
+
+# --- expression trees --------------------------------------------------------------------------------------
+
+
+def _topmost_reductions(value: ops.Value) -> tuple[ops.Reduction, ...]:
+    return tuple(dict.fromkeys(value.find_topmost(ops.Reduction)))
+
+
+def _fields_of(value: ops.Node, stub: ir.Table, skip: Iterable[Reduction] = ()) -> set[str]:
+    """Columns of a stub that an expression reads, outside the reductions to skip."""
+    skipped = {r.op for r in skip}
+    if value in skipped:
+        return set()
+    if isinstance(value, ops.Field):
+        return {value.name} if value.rel == stub.op() else set()
+    return reduce(set.union, (_fields_of(child, stub, skip) for child in value.__children__), set())
+
+
+def _replace_fields(
+    value: ops.Value, swap: Callable[[ops.Field], ops.Value], relations: Mapping[ops.Node, ops.Node] | None = None
+) -> ops.Value:
+    """The expression with its columns swapped; `relations` swaps whole tables, as in a count of rows."""
+    whole = relations or {}
+
+    def replacer(node: ops.Node, kwargs: dict[str, Any] | None) -> ops.Node:
+        if isinstance(node, ops.Field):
+            return swap(node)
+        return whole.get(node) or _rebuilt(node, kwargs)
+
+    return value.replace(replacer)
+
+
+def _rebuilt(node: ops.Node, kwargs: dict[str, Any] | None) -> ops.Node:
+    return node.__recreate__(kwargs) if kwargs else node
+
+
+def condition_of(op: ops.Reduction) -> ops.Value | None:
+    """What makes a row count in a reduction: its `where`, or the flag that it adds up or averages."""
+    where = getattr(op, "where", None)
+    if where is not None:
+        return where
+    argument = getattr(op, "arg", None)
+    if isinstance(op, (ops.Sum, ops.Mean)) and isinstance(argument, ops.Value):
+        inner = argument.arg if isinstance(argument, ops.Cast) else argument
+        return inner if inner.dtype.is_boolean() else None
+    return None

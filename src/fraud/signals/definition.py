@@ -1,0 +1,228 @@
+"""`Signal` and `@signal`: one definition that is a feature, a sentence and a citation."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import inspect
+import json
+import re
+import textwrap
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from types import FunctionType
+from typing import Any, Literal
+
+import ibis.expr.types as ir
+
+from fraud.errors import CatalogueError
+
+__all__ = ["ENTITIES", "LOCALES", "Example", "Signal", "signal"]
+
+Riskier = Literal["high", "low", "either"]
+LOCALES = ("en", "zh")
+ENTITIES = ("claim", "patient", "provider", "physician")
+_SIGN = {"high": 1, "low": -1, "either": 0}
+
+
+@dataclass(frozen=True)
+class Example:
+    """A tiny world and the value that the signal must have in it.
+
+    `rows` maps a scope to rows in which only what matters is written (see `fraud.signals.examples`).
+    """
+
+    value: float | None
+    fires: bool
+    rows: Mapping[str, Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Signal:
+    """One documented figure about a claim, patient, provider or physician.
+
+    `function` takes the relations it reads as parameters and returns one Ibis expression. `default` is the
+    value of an entity without history (None: not known, a missing value to the model). `riskier` says which
+    way risk rises, and constrains the model. `limit` names a dated threshold of `limits.toml`; passing it
+    is a finding of `kind`. `volume` marks figures that grow with the size of the entity; `peer` asks the
+    engine to add the robust z-score and the percentile among peers.
+    """
+
+    function: Callable[..., ir.Value]
+    entity: str
+    name: str
+    title: Mapping[str, str]
+    says: Mapping[str, str]
+    unit: str
+    riskier: Riskier
+    default: float | None = None
+    version: int = 1
+    violation: str | None = None
+    kind: Literal["violation", "suspicion"] = "suspicion"
+    severity: Literal["general", "serious", "critical"] = "general"
+    national_code: str | None = None
+    limit: str | None = None
+    cites: tuple[str, ...] = ()
+    excuses: Mapping[str, str] = field(default_factory=dict)
+    volume: bool = False
+    peer: bool = False
+    low: float = 0.0
+    high: float = float("inf")
+    folder: str = ""
+    examples: list[Example] = field(default_factory=list)
+
+    @property
+    def id(self) -> str:
+        """`folder.name`, as it is written in specs, reasons and findings."""
+        return f"{self.folder or self.entity}.{self.name}"
+
+    @property
+    def scopes(self) -> tuple[str, ...]:
+        """Names of the relations that the function reads."""
+        return tuple(inspect.signature(self.function).parameters)
+
+    @property
+    def monotone(self) -> int:
+        """+1, -1 or 0: the constraint that `riskier` puts on a model."""
+        return _SIGN[self.riskier]
+
+    @cached_property
+    def doc(self) -> str:
+        """The docstring, dedented."""
+        return inspect.getdoc(self.function) or ""
+
+    @property
+    def summary(self) -> str:
+        """First paragraph of the docstring, on one line."""
+        return " ".join(self.doc.split("\n\n", 1)[0].split())
+
+    @property
+    def blind_spot(self) -> str:
+        """What the signal cannot see, as the docstring says it."""
+        found = re.search(r"Blind spot:\s*(.+?)(?:\n\n|\Z)", self.doc, re.S)
+        return " ".join(found[1].split()) if found else ""
+
+    @cached_property
+    def formula(self) -> str:
+        """The source of the function's return, as a reader of the handbook sees it."""
+        return "\n".join(ast.unparse(n) for n in _body(self.function))
+
+    def digest(self, limits: Mapping[str, Any]) -> str:
+        """`sha256:` of what decides the value: code, default, direction and the limits it reads.
+
+        Sentences, citations and comments do not count, so that mending a typo costs no model.
+        """
+        used = {name: limits.get(name) for name in self.limits_read}
+        parts = [self.id, self.version, self.default, self.riskier, self.unit, self.volume, self.peer, used]
+        text = json.dumps(parts, sort_keys=True, default=str) + _canonical_source(self.function)
+        return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
+
+    @cached_property
+    def limits_read(self) -> tuple[str, ...]:
+        """Names of the limits that the function itself reads through its `limits` parameter."""
+        nodes = (n for part in _body(self.function) for n in ast.walk(part))
+        found = {n.attr for n in nodes if isinstance(n, ast.Attribute) and _is_name(n.value, "limits")}
+        return tuple(sorted(found))
+
+    def fires(self, value: float | None, **rows: Any) -> Signal:
+        """Record an example in which the signal is raised to `value`; returns the signal."""
+        self.examples.append(Example(value, True, rows))
+        return self
+
+    def quiet(self, value: float | None, **rows: Any) -> Signal:
+        """Record an example in which the signal stays quiet at `value`; returns the signal."""
+        self.examples.append(Example(value, False, rows))
+        return self
+
+    def placed(self, folder: str) -> Signal:
+        """The signal as found in a folder of the catalogue."""
+        return replace(self, folder=folder)
+
+
+def signal(
+    *,
+    title: Mapping[str, str],
+    says: Mapping[str, str],
+    unit: str,
+    riskier: Riskier,
+    entity: str | None = None,
+    cites: Sequence[str] = (),
+    **settings: Any,
+) -> Callable[[Callable[..., ir.Value]], Signal]:
+    """A decorator that turns a function over relations into a `Signal`.
+
+    `entity` is taken from the scopes when it is not given: `claim` for functions over a claim's own
+    relations; functions over windows live in the folder of their entity, or name it. The other settings are
+    the fields of `Signal`.
+
+    Raises:
+        CatalogueError: a setting is not known, or a text lacks one of the two languages.
+    """
+
+    def decorate(function: Callable[..., ir.Value]) -> Signal:
+        unknown = set(settings) - set(Signal.__dataclass_fields__)
+        if unknown:
+            raise CatalogueError(f"{function.__name__}: @signal has no setting {sorted(unknown)}")
+        for what, text in (("title", title), ("says", says), ("excuses", settings.get("excuses", {}))):
+            if text and set(text) != set(LOCALES):
+                raise CatalogueError(f"{function.__name__}: {what} must have exactly {LOCALES}, has {set(text)}")
+        return Signal(
+            function=function,
+            entity=entity or _entity_of(function),
+            name=function.__name__,
+            title=title,
+            says=says,
+            unit=unit,
+            riskier=riskier,
+            cites=tuple(cites),
+            **settings,
+        )
+
+    return decorate
+
+
+def _entity_of(function: Callable[..., ir.Value]) -> str:
+    """The entity that the file's folder says: `features/provider/…` holds provider signals."""
+    folder = inspect.getfile(function).replace("\\", "/").split("/")[-2]
+    return folder if folder in ENTITIES else "claim"
+
+
+def _body(function: Callable[..., Any]) -> list[ast.stmt]:
+    """Statements of a function without its docstring."""
+    tree = ast.parse(textwrap.dedent(inspect.getsource(function))).body[0]
+    assert isinstance(tree, ast.FunctionDef)
+    return [n for n in tree.body if not _is_docstring(n)]
+
+
+def _is_docstring(node: ast.AST) -> bool:
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+
+
+def _is_name(node: ast.AST, name: str) -> bool:
+    return isinstance(node, ast.Name) and node.id == name
+
+
+def _canonical_source(function: Callable[..., Any]) -> str:
+    """The function's statements, with the module-level definitions they use, in a form without comments."""
+    names = {n.id for part in _body(function) for n in ast.walk(part) if isinstance(n, ast.Name)}
+    module = getattr(function, "__globals__", {})
+    used = {n: module[n] for n in sorted(names) if n in module and not inspect.ismodule(module[n])}
+    own = "".join(_canonical(n) for n in _body(function))
+    return own + "".join(_definition(name, value, function) for name, value in used.items())
+
+
+def _definition(name: str, value: object, user: Callable[..., Any]) -> str:
+    if isinstance(value, FunctionType) and value.__module__ == user.__module__ and value is not user:
+        return f"{name}={_canonical_source(value)}"
+    return f"{name}={value!r}" if isinstance(value, (int, float, str, tuple, frozenset)) else name
+
+
+def _canonical(node: object) -> str:
+    """A dump of a syntax tree that is the same on every Python version: empty fields are left out."""
+    if isinstance(node, ast.AST):
+        fields = ((n, v) for n, v in ast.iter_fields(node) if v not in (None, []) and n not in ("ctx", "kind"))
+        return f"{type(node).__name__}({','.join(f'{n}={_canonical(v)}' for n, v in fields)})"
+    if isinstance(node, list):
+        return f"[{','.join(_canonical(n) for n in node)}]"
+    return repr(node)

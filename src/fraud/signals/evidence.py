@@ -1,0 +1,106 @@
+"""The rows behind a signal's value, taken from its own definition.
+
+Every reduction of a signal says which rows count: those on which its `where`, or the flag that it adds up,
+holds. These are the evidence, so that evidence and value cannot disagree. A reduction of all rows is shown
+only when the signal has no narrower one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import ibis
+import pyarrow as pa
+
+from fraud.signals.compiling import Compiler, Reduction, condition_of
+from fraud.signals.definition import Signal
+from fraud.signals.frames import FrameBuilder
+
+__all__ = ["Evidence", "evidence"]
+
+# What a reader of evidence wants to see first; columns that the relation lacks are left out.
+_SHOWN = {
+    "lines": ("line_no", "item_code", "item_name", "service_at", "quantity", "unit_price", "amount"),
+    "past_lines": ("claim_id", "line_no", "item_code", "item_name", "service_at", "quantity", "amount", "days_supply"),
+    "window_lines": ("claim_id", "line_no", "item_code", "item_name", "service_at", "quantity", "amount"),
+    "diagnoses": ("position", "code", "kind"),
+    "procedures": ("position", "code", "performed_at"),
+    "window_diagnoses": ("claim_id", "position", "code", "kind"),
+    "window_procedures": ("claim_id", "position", "code", "performed_at"),
+    "network": ("other_id", "shared_patients"),
+}
+_CLAIM_COLUMNS = (
+    "claim_id",
+    "patient_id",
+    "provider_id",
+    "physician_id",
+    "visit_type",
+    "admitted_at",
+    "discharged_at",
+    "primary_diagnosis",
+    "total_amount",
+    "fund_amount",
+)
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Rows of one relation that a signal counts for one claim or entity.
+
+    `rows` holds at most the number asked for, `total` how many there are and `amount` what they add up to
+    (None where the rows carry no money).
+    """
+
+    signal: Signal
+    scope: str
+    rows: pa.Table
+    total: int
+    amount: float | None
+
+    @property
+    def lines(self) -> tuple[int, ...]:
+        """Line numbers of the claim itself, for signals over its own lines."""
+        own = self.scope == "lines" and "line_no" in self.rows.column_names
+        return tuple(sorted(set(self.rows["line_no"].to_pylist()))) if own else ()
+
+
+def evidence(builder: FrameBuilder, signal: Signal, key: Mapping[str, Any], most: int = 50) -> list[Evidence]:
+    """Evidence of a signal for one row of its grain, one entry for each relation it reads.
+
+    `key` is `{"claim_id": …}` (the relation `target` must hold the claim) or `{"entity_id": …,
+    "snapshot": …}` (the relation `entities` must hold the pair).
+    """
+    compiler = builder.compiler(signal.entity)
+    reductions = compiler.compile(signal).reductions
+    narrow = [r for r in reductions if condition_of(r.op) is not None] or list(reductions)
+    by_scope = {r.scope.name: [q for q in narrow if q.scope.name == r.scope.name] for r in narrow}
+    return [_evidence(builder, compiler, signal, group, key, most) for group in by_scope.values()]
+
+
+def _evidence(
+    builder: FrameBuilder,
+    compiler: Compiler,
+    signal: Signal,
+    reductions: list[Reduction],
+    key: Mapping[str, Any],
+    most: int,
+) -> Evidence:
+    scope = reductions[0].scope
+    shown = [c for c in _SHOWN.get(scope.name, _CLAIM_COLUMNS) if c in scope.columns]
+    relation = compiler.rows_behind(reductions, shown)
+    own = [relation[c] == ibis.literal(v) for c, v in zip(scope.key, key.values(), strict=True)]
+    rows = relation.filter(own).select(*shown).distinct()
+    money = next((c for c in ("amount", "total_amount") if c in shown), None)
+    totals = rows.aggregate(total=rows.count(), **({"amount": rows[money].sum()} if money else {}))
+    newest = ibis.desc("admitted_at") if "admitted_at" in shown else ibis.asc(shown[0])
+    if scope.name == "network":
+        newest = ibis.desc("shared_patients")
+    found = _run(builder, rows.order_by(newest).limit(most))
+    total = _run(builder, totals).to_pylist()[0]
+    return Evidence(signal, scope.name, found, int(total["total"]), total.get("amount"))
+
+
+def _run(builder: FrameBuilder, expression: Any) -> pa.Table:
+    return builder.connection.sql(str(ibis.to_sql(expression, dialect="duckdb"))).to_arrow_table()

@@ -1,0 +1,63 @@
+"""Which columns of which canonical tables a signal reads, traced through its query."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import ibis.expr.operations as ops
+
+from fraud.signals.compiling import Compiler, Reduction
+from fraud.signals.definition import Signal
+
+__all__ = ["absent_columns", "columns_read"]
+
+_NOT_CANONICAL = {"entities", "norms"}
+
+
+def columns_read(compiler: Compiler, signal: Signal) -> frozenset[tuple[str, str]]:
+    """Pairs (table, column) that decide the signal's value, joins to looked-up tables included."""
+    part = compiler.compile(signal)
+    row = compiler.relations.row.build(part.row_columns).op()
+    found = {pair for name in part.row_columns for pair in _trace(row, name)}
+    for reduction in part.reductions:
+        found |= _read_by(compiler, reduction)
+    return frozenset(("claims" if table == "target" else table, c) for table, c in found)
+
+
+def absent_columns(compiler: Compiler, signal: Signal, present: Mapping[str, Iterable[str]]) -> tuple[str, ...]:
+    """Columns `table.column` that the signal needs and the data lack, in name order."""
+    read = {(t, c) for t, c in columns_read(compiler, signal) if t not in _NOT_CANONICAL}
+    return tuple(sorted(f"{t}.{c}" for t, c in read if c not in set(present.get(t, ()))))
+
+
+def _read_by(compiler: Compiler, reduction: Reduction) -> set[tuple[str, str]]:
+    needed = frozenset(compiler.needed(reduction))
+    relation = reduction.scope.build(needed).op()
+    tables = {(t, c) for t, c in reduction.scope.requires}
+    return tables.union(*(_trace(relation, name) for name in needed))
+
+
+def _trace(relation: ops.Relation, name: str) -> set[tuple[str, str]]:
+    """Base columns behind a column of a relation."""
+    if isinstance(relation, ops.UnboundTable):
+        return {(relation.name, name)}
+    values = getattr(relation, "values", {})
+    if name in values and not isinstance(relation, (ops.Filter, ops.Distinct, ops.JoinReference)):
+        fields = _fields(values[name])
+        return set().union(*(_trace(f.rel, f.name) | _joined_by(relation, f) for f in fields))
+    return _trace(relation.parent, name)
+
+
+def _joined_by(relation: ops.Relation, field: ops.Field) -> set[tuple[str, str]]:
+    """Base columns that the join to a field's table compares."""
+    links = [link for link in getattr(relation, "rest", ()) if link.table == field.rel]
+    compared = [f for link in links for p in link.predicates for f in _fields(p)]
+    return set().union(*(_trace(f.rel, f.name) for f in compared))
+
+
+def _fields(value: ops.Node) -> list[ops.Field]:
+    """Columns that an expression reads directly; what lies inside the tables it counts is not its own."""
+    if isinstance(value, ops.Field):
+        return [value]
+    children = (child for child in value.__children__ if not isinstance(child, ops.Relation))
+    return [f for child in children for f in _fields(child)]

@@ -1,0 +1,197 @@
+"""Peers: who an entity is compared with, and where it stands among them, frozen with a model.
+
+An entity's group is the finest one with at least `MIN_PEERS` members. Its robust z-score is
+(value − median) / (1.4826 · MAD); its percentile is the share of peers below it, ties counted half.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pyarrow as pa
+
+__all__ = ["AGE_BANDS", "LADDERS", "MIN_PEERS", "PEER_COLUMNS", "PeerGroup", "Peers", "age_band", "learn_peers"]
+
+MIN_PEERS = 30
+# A z-score beyond this says no more than "far out", and must not dominate a linear baseline.
+MAX_Z = 10.0
+QUANTILES = np.linspace(0.0, 1.0, 201)
+# From the finest group to everybody; the columns are those of `PEER_COLUMNS`.
+LADDERS: dict[str, tuple[tuple[str, ...], ...]] = {
+    "claim": (("visit_type", "diagnosis_group"), ("visit_type",), ()),
+    "patient": (("insurance_type", "age_band", "sex"), ("age_band", "sex"), ("age_band",), ()),
+    "provider": (("kind", "level", "region"), ("kind", "level"), ("kind",), ()),
+    "physician": (("specialty",), ()),
+}
+# Upper ages in years and the band below them; the last band is open.
+AGE_BANDS = ((18, "child"), (45, "18-44"), (65, "45-64"), (80, "65-79"), (None, "80+"))
+PEER_COLUMNS = {entity: tuple(dict.fromkeys(c for rung in ladder for c in rung)) for entity, ladder in LADDERS.items()}
+
+
+@dataclass(frozen=True)
+class PeerGroup:
+    """Frozen distribution of every signal in one group; arrays run over signals."""
+
+    n: int
+    median: np.ndarray
+    spread: np.ndarray
+    quantiles: np.ndarray
+
+    def z(self, values: np.ndarray) -> np.ndarray:
+        """Robust z-scores of rows × signals; 0 at the median, missing stays missing."""
+        apart = values - self.median
+        with np.errstate(divide="ignore", invalid="ignore"):
+            z = np.where(self.spread > 0, apart / self.spread, np.sign(apart) * MAX_Z)
+        return np.clip(np.where(apart == 0, 0.0, z), -MAX_Z, MAX_Z)
+
+    def percentile(self, values: np.ndarray) -> np.ndarray:
+        """Percentiles (0 to 100) of rows × signals among the peers."""
+        columns = [_percentile(self.quantiles[:, j], values[:, j]) for j in range(values.shape[1])]
+        return np.column_stack(columns) if columns else np.empty_like(values)
+
+
+@dataclass(frozen=True)
+class Peers:
+    """Frozen peer groups of one entity; `names` are the signals, in the order of the arrays."""
+
+    entity: str
+    names: tuple[str, ...]
+    groups: Mapping[tuple[str | None, ...], PeerGroup]
+
+    @cached_property
+    def index(self) -> dict[str, int]:
+        """Position of each signal in the arrays."""
+        return {name: i for i, name in enumerate(self.names)}
+
+    def group_of(self, attributes: Sequence[str | None]) -> tuple[tuple[str | None, ...], PeerGroup]:
+        """The finest frozen group of an entity with these attributes (in `PEER_COLUMNS` order)."""
+        keys = (k for rung in LADDERS[self.entity] if (k := _key(self.entity, rung, attributes)) in self.groups)
+        key = next(keys)
+        return key, self.groups[key]
+
+    def standing(self, values: np.ndarray, attributes: Sequence[Sequence[str | None]]) -> tuple[np.ndarray, np.ndarray]:
+        """Robust z-scores and percentiles, both rows × signals, each row among its own peers."""
+        z, percentile = np.full(values.shape, np.nan), np.full(values.shape, np.nan)
+        for rows, group in self._rows_by_group(attributes):
+            z[rows] = group.z(values[rows])
+            percentile[rows] = group.percentile(values[rows])
+        return z, percentile
+
+    def _rows_by_group(self, attributes: Sequence[Sequence[str | None]]) -> list[tuple[np.ndarray, PeerGroup]]:
+        keys: dict[tuple[str | None, ...], list[int]] = {}
+        for row, own in enumerate(attributes):
+            keys.setdefault(tuple(own), []).append(row)
+        return [(np.array(rows), self.group_of(own)[1]) for own, rows in keys.items()]
+
+    def to_arrow(self) -> pa.Table:
+        """One row for each group and signal, as it is stored with a model."""
+        rows = [
+            {
+                "entity": self.entity,
+                "group": list(key),
+                "signal": name,
+                "n": group.n,
+                "median": float(group.median[i]),
+                "spread": float(group.spread[i]),
+                "quantiles": group.quantiles[:, i].tolist(),
+            }
+            for key, group in self.groups.items()
+            for i, name in enumerate(self.names)
+        ]
+        return pa.Table.from_pylist(rows, schema=_SCHEMA)
+
+    @classmethod
+    def from_arrow(cls, entity: str, table: pa.Table) -> Peers:
+        """The peers that `to_arrow` wrote."""
+        rows = [r for r in table.to_pylist() if r["entity"] == entity]
+        names = tuple(dict.fromkeys(r["signal"] for r in rows))
+        keys = dict.fromkeys(tuple(r["group"]) for r in rows)
+        by_key: dict[tuple[str | None, ...], list[dict[str, object]]] = {k: [] for k in keys}
+        for row in rows:
+            by_key[tuple(row["group"])].append(row)
+        return cls(entity, names, {k: _group(v) for k, v in by_key.items()})
+
+
+_SCHEMA = pa.schema(
+    [
+        ("entity", pa.string()),
+        ("group", pa.list_(pa.string())),
+        ("signal", pa.string()),
+        ("n", pa.int64()),
+        ("median", pa.float64()),
+        ("spread", pa.float64()),
+        ("quantiles", pa.list_(pa.float64())),
+    ]
+)
+
+
+def age_band(years: float | None) -> str | None:
+    """The band of ages that makes peers of patients; None when the age is not known.
+
+    >>> age_band(44.9), age_band(45), age_band(101)
+    ('18-44', '45-64', '80+')
+    """
+    if years is None:
+        return None
+    return next(name for upper, name in AGE_BANDS if upper is None or years < upper)
+
+
+def learn_peers(
+    entity: str, names: Sequence[str], values: np.ndarray, attributes: Sequence[Sequence[str | None]]
+) -> Peers:
+    """Peer groups of at least `MIN_PEERS` rows, and always the group of everybody.
+
+    `values` is rows × signals; `attributes` gives each row's `PEER_COLUMNS`.
+    """
+    members: dict[tuple[str | None, ...], list[int]] = {}
+    for rung in LADDERS[entity]:
+        for row, own in enumerate(attributes):
+            members.setdefault(_key(entity, rung, own), []).append(row)
+    everybody = _key(entity, (), ())
+    kept = {k: rows for k, rows in members.items() if len(rows) >= MIN_PEERS or k == everybody}
+    kept.setdefault(everybody, [])
+    return Peers(entity, tuple(names), {k: _distribution(values[rows]) for k, rows in kept.items()})
+
+
+def _key(entity: str, rung: Sequence[str], attributes: Sequence[str | None]) -> tuple[str | None, ...]:
+    """`column=value` for each column of the rung; a missing attribute is a value of its own."""
+    columns = PEER_COLUMNS[entity]
+    return tuple(f"{c}={attributes[columns.index(c)] or '?'}" for c in rung)
+
+
+def _distribution(values: np.ndarray) -> PeerGroup:
+    if not len(values):
+        empty = np.zeros(values.shape[1])
+        return PeerGroup(0, empty, empty, np.zeros((len(QUANTILES), values.shape[1])))
+    known = np.where(np.isfinite(values), values, np.nan)
+    unknown = np.isnan(known).all(axis=0)
+    known[:, unknown] = 0.0
+    median = np.nanmedian(known, axis=0)
+    return PeerGroup(len(values), median, _spread(known, median), np.nanquantile(known, QUANTILES, axis=0))
+
+
+def _spread(values: np.ndarray, median: np.ndarray) -> np.ndarray:
+    """1.4826 · MAD; where more than half are equal, 1.2533 · the mean distance instead."""
+    apart = np.abs(values - median)
+    mad = 1.4826 * np.nanmedian(apart, axis=0)
+    spread: np.ndarray = np.where(mad > 0, mad, 1.2533 * np.nanmean(apart, axis=0))
+    return spread
+
+
+def _percentile(quantiles: np.ndarray, values: np.ndarray) -> np.ndarray:
+    low = np.searchsorted(quantiles, values, side="left")
+    high = np.searchsorted(quantiles, values, side="right")
+    inside = 100.0 * (low + high) / 2 / len(quantiles)
+    return np.where(np.isnan(values), np.nan, np.clip(inside, 0.0, 100.0))
+
+
+def _group(rows: Sequence[Mapping[str, object]]) -> PeerGroup:
+    return PeerGroup(
+        int(rows[0]["n"]),  # type: ignore[call-overload]
+        np.array([r["median"] for r in rows], dtype=float),
+        np.array([r["spread"] for r in rows], dtype=float),
+        np.array([r["quantiles"] for r in rows], dtype=float).T,
+    )

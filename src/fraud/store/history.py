@@ -1,0 +1,101 @@
+"""Reading what was known before a claim: a few indexed look-ups."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+import numpy as np
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from fraud.store.database import rows
+from fraud.store.shapes import History, Row, Snapshot
+from fraud.store.tables import CANONICAL, columns_of, snapshots
+
+__all__ = ["ENTITIES", "PAST_DAYS", "PAST_LINES_DAYS", "earlier_claims", "latest_snapshot", "read_history"]
+
+# How far signals look back (the scopes `past` and `past_lines`); a test keeps both in step.
+PAST_DAYS = 365
+PAST_LINES_DAYS = 180
+# Table and key of everyone a claim names.
+ENTITIES = {
+    "patient": ("patients", "patient_id"),
+    "provider": ("providers", "provider_id"),
+    "physician": ("physicians", "physician_id"),
+}
+NamesOf = Callable[[Connection, str], tuple[str, ...]]
+
+_claims, _lines = CANONICAL["claims"], CANONICAL["lines"]
+_earlier = sa.and_(
+    _claims.c.patient_id == sa.bindparam("patient"),
+    _claims.c.settled_at < sa.bindparam("settled"),
+    _claims.c.settled_at >= sa.bindparam("since"),
+    _claims.c.claim_id != sa.bindparam("own"),
+)
+_CLAIMS = sa.select(*columns_of("claims")).where(_earlier)
+_LINES = sa.select(*columns_of("lines")).join(_claims, _claims.c.claim_id == _lines.c.claim_id).where(_earlier)
+_PERSONS = {
+    entity: sa.select(*columns_of(name)).where(CANONICAL[name].c[key] == sa.bindparam("id"))
+    for entity, (name, key) in ENTITIES.items()
+}
+_SNAPSHOT = (
+    sa.select(snapshots.c.day, snapshots.c.names, snapshots.c.data)
+    .where(
+        snapshots.c.entity == sa.bindparam("entity"),
+        snapshots.c.entity_id == sa.bindparam("id"),
+        snapshots.c.day <= sa.bindparam("until"),
+        snapshots.c.model.in_((sa.bindparam("model"), "")),
+    )
+    # On the same day those of the model itself come before those of no model in particular.
+    .order_by(snapshots.c.day.desc(), snapshots.c.model.desc())
+    .limit(1)
+)
+
+
+def read_history(connection: Connection, claim: Row, needs_lines: bool, model: str, names_of: NamesOf) -> History:
+    """What was known before the claim settled; the claim itself never counts as its own past."""
+    persons = {e: _person(connection, e, claim.get(key)) for e, (_, key) in ENTITIES.items()}
+    found = {
+        e: latest_snapshot(connection, e, str(claim[key]), claim["settled_at"], model, names_of)
+        for e, (_, key) in ENTITIES.items()
+        if claim.get(key) is not None
+    }
+    return History(
+        claims=earlier_claims(connection, claim, PAST_DAYS),
+        lines=_earlier_rows(connection, _LINES, claim, PAST_LINES_DAYS) if needs_lines else (),
+        snapshots={e: s for e, s in found.items() if s is not None},
+        **persons,
+    )
+
+
+def earlier_claims(connection: Connection, claim: Row, days: int) -> tuple[Row, ...]:
+    """The patient's claims that settled in the days before this one."""
+    return _earlier_rows(connection, _CLAIMS, claim, days)
+
+
+def _earlier_rows(connection: Connection, query: sa.Select[*tuple[Any, ...]], claim: Row, days: int) -> tuple[Row, ...]:
+    settled: datetime = claim["settled_at"]
+    # A claim of the first year of the calendar has no year before it.
+    since = settled - timedelta(days=days) if settled > datetime.min + timedelta(days=days) else datetime.min
+    own = {"patient": claim["patient_id"], "own": claim["claim_id"], "settled": settled, "since": since}
+    return rows(connection, query, own)
+
+
+def _person(connection: Connection, entity: str, key: object) -> Row | None:
+    found = rows(connection, _PERSONS[entity], {"id": key}) if key is not None else ()
+    return found[0] if found else None
+
+
+def latest_snapshot(
+    connection: Connection, entity: str, entity_id: str, until: datetime, model: str, names_of: NamesOf
+) -> Snapshot | None:
+    """The latest snapshot taken at or before a moment."""
+    asked = {"entity": entity, "id": entity_id, "until": until, "model": model}
+    found = connection.execute(_SNAPSHOT, asked).first()
+    if found is None:
+        return None
+    day, names, data = found
+    values = np.frombuffer(data, dtype="<f8").tolist()
+    return Snapshot(entity, entity_id, day, dict(zip(names_of(connection, names), values, strict=True)))

@@ -1,0 +1,1 @@
+"""The service's HTTP face: shapes, problems, routes; see `docs/api.md`."""

@@ -1,0 +1,1 @@
+"""Tests of contributions, reasons and reports."""

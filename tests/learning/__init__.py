@@ -1,0 +1,1 @@
+"""Learning: labels, splits, fitting, measuring, tracking and promotion."""

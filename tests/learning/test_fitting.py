@@ -1,0 +1,116 @@
+"""Fitting: equal input gives equal trees, constraints hold, and contributions add up."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from fraud.learning.dataset import Dataset
+from fraud.learning.fitting import Ensemble, fit_ensemble
+from fraud.learning.model import FittedModel
+from tests.learning.town import spec
+
+
+def _fit(dataset: Dataset, seed: int = 1, threads: int = 1) -> Ensemble:
+    rows = dataset.labelled
+    signs = [f.sign for f in dataset.features]
+    parameters = spec().parameters
+    return fit_ensemble(
+        dataset.values[rows], dataset.labels[rows], dataset.names, signs, parameters, seed, threads=threads
+    )
+
+
+def test_the_same_rows_and_seed_give_the_same_trees_however_many_threads(providers: Dataset) -> None:
+    assert _fit(providers).texts == _fit(providers, threads=2).texts
+    assert _fit(providers).texts != _fit(providers, seed=2).texts
+
+
+def test_the_margin_never_moves_against_the_direction_of_risk(model: FittedModel, providers: Dataset) -> None:
+    random = np.random.default_rng(0)
+    rows = providers.values[random.integers(0, len(providers), size=200)]
+    for i, sign in enumerate(model.monotone):
+        if sign:
+            grid = np.nanquantile(providers.values[:, i], np.linspace(0, 1, 25))
+            moved = np.stack([model.margins(_with(rows, i, value)) for value in grid])
+            assert (sign * np.diff(moved, axis=0) >= -1e-12).all(), model.names[i]
+
+
+def _with(rows: np.ndarray, column: int, value: float) -> np.ndarray:
+    changed = rows.copy()
+    changed[:, column] = value
+    return changed
+
+
+def test_an_unconstrained_model_would_move_against_it(providers: Dataset) -> None:
+    """Otherwise the test above could not fail."""
+    rows = providers.labelled
+    free = fit_ensemble(
+        providers.values[rows], providers.labels[rows], providers.names, [0] * len(providers.names),
+        replace(spec().parameters, min_data_in_leaf=2), 1,
+    )  # fmt: skip
+    column = providers.names.index("provider.mean_stay")
+    grid = np.nanquantile(providers.values[:, column], np.linspace(0, 1, 25))
+    moved = np.stack([free.margins(_with(providers.values[:200], column, value)) for value in grid])
+    assert (np.diff(moved, axis=0) < -1e-6).any()
+
+
+def test_base_and_contributions_add_up_to_the_margin(model: FittedModel, providers: Dataset) -> None:
+    base, found = model.contributions(providers.values)
+    assert found.shape == providers.values.shape
+    assert np.abs(base + found.sum(axis=1) - model.margins(providers.values)).max() < 1e-9
+
+
+def test_contributions_add_up_where_values_are_missing(model: FittedModel, providers: Dataset) -> None:
+    holes = providers.values.copy()
+    holes[np.random.default_rng(3).random(holes.shape) < 0.4] = np.nan
+    base, found = model.contributions(holes)
+    assert np.abs(base + found.sum(axis=1) - model.margins(holes)).max() < 1e-9
+
+
+@pytest.fixture(scope="session")
+def tree_explainer() -> Any:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of matplotlib, which shap's plots import
+        from shap import TreeExplainer
+    return TreeExplainer
+
+
+def test_contributions_are_those_of_shap(model: FittedModel, providers: Dataset, tree_explainer: Any) -> None:
+    rows = providers.values[:20]
+    parts = []
+    for booster in model.ensemble.boosters:
+        booster.params["objective"] = "binary"  # shap reads it from the training settings
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # shap tells of a format it changed
+            values = tree_explainer(booster).shap_values(rows)
+        parts.append(values[-1] if isinstance(values, list) else values)
+    np.testing.assert_allclose(model.contributions(rows)[1], np.mean(parts, axis=0), atol=1e-9)
+
+
+def test_one_row_scores_as_it_does_in_a_crowd(model: FittedModel, providers: Dataset) -> None:
+    together = model.margins(providers.values)
+    alone = [model.margins(providers.values[i : i + 1])[0] for i in range(0, len(providers), 29)]
+    np.testing.assert_array_equal(together[::29], alone)
+
+
+def test_bags_are_averaged_on_the_margin(providers: Dataset) -> None:
+    ensemble = _fit(providers)
+    single = [Ensemble((b,)).margins(providers.values) for b in ensemble.boosters]
+    assert len(single) == 2
+    np.testing.assert_allclose(ensemble.margins(providers.values), np.mean(single, axis=0), rtol=0, atol=1e-14)
+
+
+def test_feature_names_reach_the_booster(providers: Dataset) -> None:
+    assert tuple(_fit(providers).boosters[0].feature_name()) == providers.names
+
+
+def test_a_spec_without_a_direction_fits(providers: Dataset) -> None:
+    rows = providers.labelled
+    names = ["a b", 'c"d']
+    made = fit_ensemble(providers.values[rows][:, :2], providers.labels[rows], names, [0, 0], spec().parameters, 1)
+    assert made.margins(providers.values[:3, :2]).shape == (3,)
+    assert made.boosters[0].num_feature() == pytest.approx(2)

@@ -1,0 +1,135 @@
+"""Online equals batch: every feature of 2,000 claims, through the service's own store."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fraud.claims.folder import ClaimsFolder, connect
+from fraud.learning.model import FittedModel
+from fraud.scoring.refresh import fill_store
+from fraud.scoring.sample import claim_bundles
+from fraud.scoring.scorer import ClaimScorer
+from fraud.scoring.shapes import ClaimBundle
+from fraud.signals.assembly import claim_features
+from fraud.signals.catalogue import Catalogue
+from fraud.signals.frames import FrameBuilder, SignalFrame
+from fraud.store import Store
+
+CLAIMS = 2_000
+
+
+@pytest.fixture(scope="module")
+def store(
+    tmp_path_factory: pytest.TempPathFactory, city: ClaimsFolder, catalogue: Catalogue, claim_model: FittedModel
+) -> Iterator[Store]:
+    connection = connect()
+    city.attach(connection, ["claims"])
+    months = connection.execute("SELECT DISTINCT date_trunc('month', settled_at)::TIMESTAMP FROM claims").fetchall()
+    connection.close()
+    with Store(f"sqlite:///{tmp_path_factory.mktemp('store') / 'fraud.db'}") as store:
+        fill_store(store, city, catalogue, [claim_model], days=sorted(m[0] for m in months))
+        yield store
+
+
+@pytest.fixture(scope="module")
+def batch(city: ClaimsFolder, catalogue: Catalogue, claim_model: FittedModel) -> SignalFrame:
+    connection = connect()
+    city.attach(connection)
+    builder = FrameBuilder(connection, catalogue, days=claim_model.spec.window_days, reference=claim_model.reference)
+    frame = claim_features(builder, catalogue.of("claim") + _others(catalogue, claim_model))
+    connection.close()
+    return frame
+
+
+def _others(catalogue: Catalogue, model: FittedModel) -> list:  # type: ignore[type-arg]
+    return [s for s in (catalogue[i] for i in model.signal_ids) if s.entity != "claim"]
+
+
+def _bundles(city: ClaimsFolder) -> list[ClaimBundle]:
+    return list(claim_bundles(city))[-CLAIMS:]
+
+
+def _scorer(catalogue: Catalogue, model: FittedModel, store: Store) -> ClaimScorer:
+    return ClaimScorer(catalogue, model, items=store.table("catalogue"), exclusions=store.table("exclusions"))
+
+
+def test_every_claim_signal_is_the_same_online_as_in_batch(
+    city: ClaimsFolder, catalogue: Catalogue, claim_model: FittedModel, store: Store, batch: SignalFrame
+) -> None:
+    from fraud.scoring.claim_signals import ClaimSignals
+
+    signals = catalogue.of("claim")
+    online = ClaimSignals(
+        catalogue,
+        signals,
+        norms=claim_model.reference.norms,
+        items=store.table("catalogue"),
+        exclusions=store.table("exclusions"),
+    )
+    names = [s.id for s in signals]
+    place = {claim: row for row, claim in enumerate(batch.ids)}
+    wrong: dict[str, int] = {}
+    for bundle in _bundles(city):
+        values = online.compute(bundle, store.history(bundle.claim)).values
+        expected = batch.select(names)[place[bundle.claim["claim_id"]]]
+        found = np.array([values[n] for n in names])
+        for j in np.flatnonzero(~np.isclose(found, expected, rtol=1e-9, atol=1e-9, equal_nan=True)):
+            wrong[names[j]] = wrong.get(names[j], 0) + 1
+    assert len(_bundles(city)) == CLAIMS
+    assert not wrong
+
+
+def test_what_the_model_reads_is_the_same_online_as_in_batch(
+    city: ClaimsFolder, catalogue: Catalogue, claim_model: FittedModel, store: Store, batch: SignalFrame
+) -> None:
+    scorer = _scorer(catalogue, claim_model, store)
+    place = {claim: row for row, claim in enumerate(batch.ids)}
+    expected_all = batch.select(claim_model.names)
+    wrong: dict[str, int] = {}
+    for bundle in _bundles(city)[::4]:
+        history = store.history(bundle.claim, scorer.needs_lines, claim_model.spec.name)
+        found = scorer.vector(bundle, history, scorer.values(bundle, history))
+        expected = expected_all[place[bundle.claim["claim_id"]]]
+        for j in np.flatnonzero(~np.isclose(found, expected, rtol=1e-9, atol=1e-9, equal_nan=True)):
+            name = claim_model.names[j]
+            wrong[name] = wrong.get(name, 0) + 1
+    assert not wrong
+
+
+def test_scored_in_a_batch_is_scored_alone(
+    tmp_path: Path, city: ClaimsFolder, catalogue: Catalogue, claim_model: FittedModel, store: Store
+) -> None:
+    from fraud.scoring.batch import score_folder
+
+    table = score_folder(city, claim_model, catalogue)
+    scores = dict(zip(table["entity_id"].to_pylist(), table["probability"].to_pylist(), strict=True))
+    scorer = _scorer(catalogue, claim_model, store)
+    for bundle in _bundles(city)[::40]:
+        score = scorer.score(bundle, store.history(bundle.claim, scorer.needs_lines, claim_model.spec.name))
+        assert score.risk is not None
+        assert score.risk.probability == pytest.approx(scores[bundle.claim["claim_id"]], abs=1e-9)
+
+
+def test_contributions_and_base_add_up_to_the_margin(
+    city: ClaimsFolder, catalogue: Catalogue, claim_model: FittedModel, store: Store
+) -> None:
+    scorer = _scorer(catalogue, claim_model, store)
+    for bundle in _bundles(city)[::200]:
+        score = scorer.score(
+            bundle, store.history(bundle.claim, scorer.needs_lines, claim_model.spec.name), explain="full"
+        )
+        assert score.risk is not None
+        total = score.risk.base + sum(r.contribution for r in score.risk.reasons)
+        assert total == pytest.approx(score.risk.margin, abs=1e-9)
+
+
+def test_without_a_model_the_rules_answer_and_say_so(city: ClaimsFolder, catalogue: Catalogue, store: Store) -> None:
+    scorer = ClaimScorer(catalogue, None, items=store.table("catalogue"), exclusions=store.table("exclusions"))
+    scores = [scorer.score(b, store.history(b.claim)) for b in _bundles(city)[:200]]
+    assert {s.degraded for s in scores} == {("model",)}
+    assert all(s.risk is None for s in scores)
+    assert all(s.action == "pass" or s.findings for s in scores)

@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from fraud.scoring.scorer import ClaimScorer
+from fraud.signals.catalogue import Catalogue
+from fraud.store import Store
+from fraud.web.app import build_app
+from fraud.web.runtime import Models, Runtime
+from tests.web.client import Client
+
+
+@pytest.fixture(scope="session")
+def rules_only(catalogue: Catalogue) -> ClaimScorer:
+    """The scorer of a service without any model."""
+    return ClaimScorer(catalogue, None)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    with Store(f"sqlite:///{tmp_path / 'service.db'}", busy_ms=50) as opened:
+        yield opened
+
+
+@pytest.fixture
+def runtime(store: Store, catalogue: Catalogue, rules_only: ClaimScorer) -> Runtime:
+    return Runtime(store, catalogue, rules_only, Models(), now=lambda: datetime(2024, 4, 1, 12, 0, 0, 123456))
+
+
+@pytest.fixture
+def client(runtime: Runtime) -> Iterator[Client]:
+    opened = Client(build_app(runtime))
+    yield opened
+    opened.close()

@@ -1,0 +1,164 @@
+"""The service as it runs: a process of its own, spoken to over HTTP."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+
+from fraud.config import Settings, load_settings
+from fraud.web.serving import SERVICE, command, environment
+from tests.web.client import JSON, body, check_problem
+from tests.web.room import write_room
+
+ROOT = Path(__file__).resolve().parents[2]
+HOST = "127.0.0.1"
+START_SECONDS = 120
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind((HOST, 0))
+        return int(found.getsockname()[1])
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """A home of its own, without any model."""
+    return load_settings({"FRAUD_HOME": str(write_room(tmp_path_factory.mktemp("home")))})
+
+
+class Server:
+    """A running service; `kill` ends all its processes at once, as a power cut would."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.port = free_port()
+        settings.var.mkdir(exist_ok=True)
+        self.log = settings.var / f"server-{self.port}.log"
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(
+                command(HOST, self.port),
+                env={**os.environ, **environment(self.port, settings)},
+                stdout=log,
+                stderr=log,
+            )
+        self.client = httpx.Client(base_url=f"http://{HOST}:{self.port}", timeout=30)
+        self._wait()
+
+    def _wait(self) -> None:
+        until = time.monotonic() + START_SECONDS
+        while time.monotonic() < until and self.process.poll() is None:
+            try:
+                if self.client.get("/readyz").status_code == 200:
+                    return
+            except httpx.TransportError:
+                pass
+            time.sleep(0.1)
+        self.kill()
+        pytest.fail(f"the service did not start:\n{self.log.read_text()[-3000:]}")
+
+    def kill(self) -> None:
+        """Workers have a session of their own: ending their parent alone would leave them behind."""
+        with contextlib.suppress(psutil.NoSuchProcess):
+            parent = psutil.Process(self.process.pid)
+            for process in (parent, *parent.children(recursive=True)):
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    process.kill()
+        self.process.wait(30)
+        self.client.close()
+
+
+@pytest.fixture(scope="module")
+def server(settings: Settings) -> Iterator[Server]:
+    started = Server(settings)
+    yield started
+    started.kill()
+
+
+def test_health_figures_and_description_are_served(server: Server) -> None:
+    assert server.client.get("/livez").status_code == 200
+    document = server.client.get("/docs.json").json()
+    assert document["openapi"] == "3.1.0"
+    assert "/v1/claims/score" in document["paths"]
+    server.client.post("/v1/claims/score", json=body("measured"))
+    figures = server.client.get("/metrics").text
+    assert 'fraud_answers_total{call="score",status="200"}' in figures
+    assert 'fraud_stage_seconds_count{stage="signals"}' in figures
+
+
+def test_claims_are_scored_and_problems_are_problems_over_http(server: Server) -> None:
+    answer = server.client.post("/v1/claims/score", json=body("one"), headers={"X-Request-ID": "me-1"})
+    assert (answer.status_code, answer.headers["x-request-id"]) == (200, "me-1")
+    assert answer.json()["degraded"] == ["model"]
+    check_problem(server.client.get("/v1/claims/score"), 405, "method-not-allowed")
+    check_problem(server.client.get("/nowhere"), 404, "not-found")
+    check_problem(server.client.post("/v1/claims/score", json={}), 422, "faults")
+    page = server.client.get("/v1/claims/one/report", headers={"Accept": "text/html"})
+    assert page.text.lower().startswith("<!doctype html>")
+
+
+def test_a_claim_with_more_lines_than_the_law_allows_is_held(server: Server) -> None:
+    lines = [{"line_no": n, "item_code": "X", "quantity": 1, "amount": 10} for n in (2, 3, 5, 7)]
+    given = body("held") | {"lines": lines, "options": {"locale": "zh-CN"}}
+    answer = server.client.post("/v1/claims/score", json=given).json()
+    (finding,) = answer["findings"]
+    assert answer["action"] == "hold"
+    assert (finding["rule"], finding["lines"], finding["amount"]) == ("claim.many_lines", [2, 3, 5, 7], 40.0)
+    assert finding["sentence"] == "4条明细,至多3条。"
+
+
+def test_what_was_scored_before_is_the_history_of_what_comes_after(server: Server) -> None:
+    answers = [
+        server.client.post("/v1/claims/score", json=body(f"h{day}", patient_id="often", settled_at=f"2024-04-0{day}"))
+        for day in (1, 2, 3, 4)
+    ]
+    found = [[(f["rule"], f["value"]) for f in a.json()["findings"]] for a in answers]
+    assert found == [[], [], [], [("claim.many_past", 3.0)]]
+
+
+@pytest.mark.parametrize("pieces", [1, 100])
+def test_a_sender_of_10_megabytes_gets_to_see_the_answer(server: Server, pieces: int) -> None:
+    parts = (b" " * (10_000_000 // pieces) for _ in range(pieces))
+    content = b"".join(parts) if pieces == 1 else parts
+    answer = server.client.post("/v1/claims/score", content=content, headers=JSON)
+    check_problem(answer, 413, "too-large")
+
+
+def test_a_body_that_says_it_is_huge_is_refused_before_it_arrives(server: Server) -> None:
+    head = f"POST /v1/claims/score HTTP/1.1\r\nHost: {HOST}\r\nContent-Type: application/json\r\n"
+    with socket.create_connection((HOST, server.port), timeout=30) as line:
+        line.sendall(f"{head}Content-Length: {1 << 30}\r\n\r\n".encode())
+        answer = b"".join(iter(lambda: line.recv(65_536), b"")).decode()
+    assert answer.startswith("HTTP/1.1 413")
+    assert "urn:fraud:problem:too-large" in answer
+
+
+def test_the_room_names_the_same_service_and_it_listens_on_this_machine_only_unless_told_otherwise() -> None:
+    """In a process of its own: BentoML's imports warn of their own accord."""
+    code = f"import service, importlib; module, name = {SERVICE!r}.split(':'); own = service.FraudService; " + (
+        "assert own is getattr(importlib.import_module(module), name); print(own.config['http']['host'])"
+    )
+    found = subprocess.run([sys.executable, "-c", code], cwd=ROOT / "serving", capture_output=True, text=True)
+    assert (found.stdout.strip(), found.returncode) == ("127.0.0.1", 0), found.stderr
+
+
+def test_every_acknowledged_decision_outlives_a_kill(server: Server, settings: Settings) -> None:
+    """The last test here: the server is gone afterwards."""
+    answers = [server.client.post("/v1/claims/score", json=body(f"k{i}")) for i in range(5)]
+    server.kill()
+    assert [a.status_code for a in answers] == [200] * 5
+    second = Server(settings)
+    try:
+        again = [second.client.get(f"/v1/decisions/{a.json()['request_id']}") for a in answers]
+        assert [a.content for a in again] == [a.content for a in answers]
+    finally:
+        second.kill()
