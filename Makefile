@@ -46,7 +46,7 @@ bench: $(READY) ## Measure speed and detection
 	@for script in benchmarks/bench_*.py; do $(BIN)/python $$script || exit 1; done
 
 mlflow: $(READY) ## Open the tracked runs in a browser
-	@$(BIN)/mlflow server --backend-store-uri sqlite:///var/mlflow.db --host 127.0.0.1 --port 5000
+	@$(BIN)/mlflow server --backend-store-uri sqlite:///$(or $(wildcard var/mlflow.db),var/demo/mlflow.db) --host 127.0.0.1 --port 5000
 
 requirements: $(READY) ## What is proven of docs/requirements.csv, and what is not
 	@$(BIN)/python docs/requirements.py

@@ -253,3 +253,13 @@ def test_a_new_signal_starts_from_a_template_that_works(tmp_path: Path, folder: 
 def test_a_scaffold_refuses_what_is_no_id(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"folder\.name"):
         write_scaffold(tmp_path, "elsewhere.x")
+
+
+def test_the_rows_behind_an_extreme_are_those_beyond_the_limit(catalogue: Catalogue) -> None:
+    rule = catalogue["claim.times_billed"]
+    lines = [{"item_code": "A"}, {"item_code": "B"}, {"item_code": "A"}]
+    connection = world(example_tables(rule, Example(2, True, {"lines": lines})))
+    connection.execute("CREATE VIEW target AS SELECT * FROM claims WHERE claim_id = 'C'")
+    (found,) = evidence(FrameBuilder(connection, catalogue), rule, {"claim_id": "C"})
+    assert found.lines == (1, 3)
+    connection.close()

@@ -20,7 +20,7 @@ from fraud.commands.console import data, note, progress
 from fraud.config import Settings, load_settings
 from fraud.errors import FraudError
 
-__all__ = ["demo"]
+__all__ = ["demo", "running_service"]
 
 SEED = 7
 MODELS = ("provider_risk", "claim_risk")
@@ -40,12 +40,13 @@ def demo(
     """
     settings = _own_places(load_settings())
     city = settings.var / "city"
+    _start_afresh(settings.var)
     started = time.monotonic()
     _simulate(city, seed, claims)
     for name in MODELS:
         _train(settings, name, city)
     _load(settings, city)
-    with _service(settings, keep) as address:
+    with running_service(settings, keep) as address:
         answer = _score(address, settings, city)
         page = _report(address, settings, answer["claim_id"])
     data(f"\nDone in {time.monotonic() - started:.0f} s. The claim's report: {page.resolve().as_uri()}")
@@ -55,13 +56,20 @@ def demo(
 def _own_places(settings: Settings) -> Settings:
     """The same rooms, but data, database and runs of its own."""
     var = settings.var / "demo"
-    var.mkdir(parents=True, exist_ok=True)
     return replace(
         settings,
         var=var,
         database_url=f"sqlite:///{var / 'fraud.db'}",
         tracking_uri=f"sqlite:///{var / 'mlflow.db'}",
     )
+
+
+def _start_afresh(var: Path) -> None:
+    """Remove what an earlier demo left in its own folder, so that every run shows the whole job."""
+    import shutil
+
+    shutil.rmtree(var, ignore_errors=True)
+    var.mkdir(parents=True)
 
 
 def _simulate(city: Path, seed: int, claims: int | None) -> None:
@@ -101,8 +109,8 @@ def _load(settings: Settings, city: Path) -> None:
 
 
 @contextmanager
-def _service(settings: Settings, keep: bool) -> Iterator[str]:
-    """A service in a process of its own, stopped in the end unless it is to be kept."""
+def running_service(settings: Settings, keep: bool = False) -> Iterator[str]:
+    """The address of a service in a process of its own, stopped in the end unless it is to be kept."""
     port = _free_port()
     note(f"4. The service at http://127.0.0.1:{port}")
     environ = {**os.environ, "FRAUD_HOME": str(settings.home), "FRAUD_VAR": str(settings.var)}

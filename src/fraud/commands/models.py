@@ -10,7 +10,7 @@ import typer
 
 from fraud.commands.console import data, note, print_json, print_table, progress
 from fraud.config import Settings, load_settings
-from fraud.errors import InputError
+from fraud.errors import InputError, nearest
 
 __all__ = ["build", "report", "score", "train"]
 
@@ -36,7 +36,7 @@ def build(
     from fraud.scoring.batch import build_frame
 
     with progress() as step:
-        step(f"signals of {entity}s", 0.0)
+        step(f"signals: {entity}", 0.0)
         frame, skipped = build_frame(_folder(claims), _catalogue(), entity, as_of)
     pq.write_table(frame, out)
     for name, why in skipped.items():
@@ -131,8 +131,10 @@ def report(
     from fraud.scoring.triage import Triage
 
     settings = load_settings()
-    fitted = load_fitted(settings, model or f"{entity}_risk", version)
+    if entity not in _PLURAL:
+        raise InputError(f"{entity!r} is no entity{nearest(entity, _PLURAL)}; there are {', '.join(_PLURAL)}.")
     spoken = check_locale(locale or settings.locale)
+    fitted = load_fitted(settings, model or f"{entity}_risk", version)
     with progress(quiet=as_json) as step:
         step("explanation", 0.0)
         found = explain_in_folder(

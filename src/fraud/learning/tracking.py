@@ -91,13 +91,17 @@ def record(run: Run, *, tracking_uri: str, artifacts: Path) -> Registered:
         return Registered(run_id, version)
 
 
+def _hush() -> None:
+    """Keep MLflow's and Alembic's notes off the terminal; they would garble the progress bars."""
+    for logger in ("mlflow", "alembic"):
+        logging.getLogger(logger).setLevel(logging.WARNING)
+
+
 @contextmanager
 def _tracking(uri: str) -> Iterator[None]:
     """Work with this server, and leave MLflow's global settings as they were."""
     before, registry = mlflow.get_tracking_uri(), mlflow.get_registry_uri()
-    # What a training says is said through `progress`; MLflow's and Alembic's notes would garble its bars.
-    for logger in ("mlflow", "alembic"):
-        logging.getLogger(logger).setLevel(logging.WARNING)
+    _hush()
     mlflow.set_tracking_uri(uri)
     mlflow.set_registry_uri(uri)
     try:
@@ -254,6 +258,7 @@ def load_model(
         NotKnownError: there is no such model, alias or version.
         CatalogueError: the model was fitted on other signals than the catalogue's.
     """
+    _hush()
     client = mlflow.MlflowClient(tracking_uri=tracking_uri, registry_uri=tracking_uri)
     found = _version(client, name, str(alias_or_version))
     folder = _folder(client, found)

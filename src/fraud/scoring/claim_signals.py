@@ -18,7 +18,7 @@ from fraud.scoring.rows import Getter, Knowledge, RequestRows, getter_of
 from fraud.scoring.shapes import ClaimBundle, History
 from fraud.signals.catalogue import Catalogue
 from fraud.signals.columns import PAIR
-from fraud.signals.compiling import Compiler, condition_of
+from fraud.signals.compiling import Compiler
 from fraud.signals.definition import Signal
 from fraud.signals.inmemory import Column, Leaf, Program, column_of
 from fraud.signals.lookups import CLAIM, LINES, PAST, base_table
@@ -95,8 +95,8 @@ class ClaimSignals:
 
     def _masks(self, signal: Signal) -> list[int | None]:
         """Places of the conditions on the claim's own lines; None stands for all lines."""
-        own = [r.op for r in self._compiler.compile(signal).reductions if r.scope.name == "lines"]
-        conditions = [condition_of(op) for op in own]
+        own = [r for r in self._compiler.compile(signal).reductions if r.scope.name == "lines"]
+        conditions = [self._compiler.counts(signal, r) for r in own]
         return [None if c is None else self._program.add(c) for c in conditions]
 
     def _lines(self, computed: Computed, masks: Sequence[int | None]) -> tuple[tuple[int, ...], float]:

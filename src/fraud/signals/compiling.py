@@ -93,12 +93,28 @@ class Compiler:
         values = {p.signal.id: self._assemble(p, joined, columns) for p in parts}
         return joined.select(**{k: joined[k] for k in self.relations.key}, **values)
 
-    def rows_behind(self, reductions: Sequence[Reduction], columns: Iterable[str]) -> ir.Table:
-        """Rows of one scope that any of the reductions counts, with the scope's key and these columns."""
+    def counts(self, signal: Signal, reduction: Reduction) -> ops.Value | None:
+        """What makes a row count for a signal, over stubs; None when every row does.
+
+        It is the reduction's own condition; the rows behind the extreme that a rule looks at are those
+        beyond its limit.
+        """
+        condition, op = condition_of(reduction.op), reduction.op
+        if not signal.limit or not isinstance(op, (ops.Max, ops.Min)):
+            return condition
+        value, limit = op.arg.to_expr(), getattr(self.limits.at(self._day), signal.limit)
+        beyond = value < limit if signal.riskier == "low" else value > limit
+        both = beyond if condition is None else condition.to_expr() & beyond
+        found: ops.Value = both.op()
+        return found
+
+    def rows_behind(self, signal: Signal, reductions: Sequence[Reduction], columns: Iterable[str]) -> ir.Table:
+        """Rows of one scope that any of the signal's reductions counts, with the scope's key and these columns."""
         scope = reductions[0].scope
-        needed = frozenset(columns).union(*(self.needed(r) for r in reductions))
+        conditions = [self.counts(signal, r) for r in reductions]
+        read = (self._columns_of(c, scope) for c in conditions if c is not None)
+        needed = frozenset(columns).union(*(self.needed(r) for r in reductions), *read)
         relation = scope.build(needed)
-        conditions = [condition_of(r.op) for r in reductions]
         if any(c is None for c in conditions):
             return relation
         placed = [self._on_relation(c, scope, relation).to_expr().fill_null(False) for c in conditions if c]
@@ -122,9 +138,13 @@ class Compiler:
         return value
 
     def _argument(self, name: str) -> Any:
+        return self.limits.at(self._day) if name == "limits" else self.scopes[name].stub
+
+    @property
+    def _day(self) -> ir.Value:
+        """The day that decides which limits are in force."""
         row = self.relations.row.stub
-        day = row.admitted_at if self.relations.entity == "claim" else row.snapshot
-        return self.limits.at(day) if name == "limits" else self.scopes[name].stub
+        return row.admitted_at if self.relations.entity == "claim" else row.snapshot
 
     def _reduction(self, signal: Signal, op: ops.Reduction) -> Reduction:
         stubs = {scope.stub.op(): scope for scope in self.scopes.values()}
@@ -161,9 +181,11 @@ class Compiler:
 
     def needed(self, reduction: Reduction) -> set[str]:
         """Columns of the reduction's relation that it reads, those of the row included."""
-        scope, row = reduction.scope, self.relations.row
-        own = _fields_of(reduction.op, scope.stub)
-        return own | {self._row_name(n) for n in _fields_of(reduction.op, row.stub)}
+        return self._columns_of(reduction.op, reduction.scope)
+
+    def _columns_of(self, value: ops.Value, scope: Scope) -> set[str]:
+        row = self.relations.row
+        return _fields_of(value, scope.stub) | {self._row_name(n) for n in _fields_of(value, row.stub)}
 
     def _row_name(self, name: str) -> str:
         """The name that a column of the row has within a relation of many rows."""

@@ -14,7 +14,7 @@ from typing import Any
 import ibis
 import pyarrow as pa
 
-from fraud.signals.compiling import Compiler, Reduction, condition_of
+from fraud.signals.compiling import Compiler, Reduction
 from fraud.signals.definition import Signal
 from fraud.signals.frames import FrameBuilder
 
@@ -74,7 +74,7 @@ def evidence(builder: FrameBuilder, signal: Signal, key: Mapping[str, Any], most
     """
     compiler = builder.compiler(signal.entity)
     reductions = compiler.compile(signal).reductions
-    narrow = [r for r in reductions if condition_of(r.op) is not None] or list(reductions)
+    narrow = [r for r in reductions if compiler.counts(signal, r) is not None] or list(reductions)
     by_scope = {r.scope.name: [q for q in narrow if q.scope.name == r.scope.name] for r in narrow}
     return [_evidence(builder, compiler, signal, group, key, most) for group in by_scope.values()]
 
@@ -89,7 +89,7 @@ def _evidence(
 ) -> Evidence:
     scope = reductions[0].scope
     shown = [c for c in _SHOWN.get(scope.name, _CLAIM_COLUMNS) if c in scope.columns]
-    relation = compiler.rows_behind(reductions, shown)
+    relation = compiler.rows_behind(signal, reductions, shown)
     own = [relation[c] == ibis.literal(v) for c, v in zip(scope.key, key.values(), strict=True)]
     rows = relation.filter(own).select(*shown).distinct()
     money = next((c for c in ("amount", "total_amount") if c in shown), None)
