@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
+from datetime import datetime
 
 import numpy as np
 import pytest
 
 from fraud.claims.folder import ClaimsFolder, connect
 from fraud.learning.model import FittedModel
+from fraud.scoring.batch import score_folder
+from fraud.scoring.claim_signals import ClaimSignals
+from fraud.scoring.explain import explain_in_folder
 from fraud.scoring.refresh import fill_store
 from fraud.scoring.sample import claim_bundles
 from fraud.scoring.scorer import ClaimScorer
@@ -60,8 +63,6 @@ def _scorer(catalogue: Catalogue, model: FittedModel, store: Store) -> ClaimScor
 def test_every_claim_signal_is_the_same_online_as_in_batch(
     city: ClaimsFolder, catalogue: Catalogue, claim_model: FittedModel, store: Store, batch: SignalFrame
 ) -> None:
-    from fraud.scoring.claim_signals import ClaimSignals
-
     signals = catalogue.of("claim")
     online = ClaimSignals(
         catalogue,
@@ -101,10 +102,8 @@ def test_what_the_model_reads_is_the_same_online_as_in_batch(
 
 
 def test_scored_in_a_batch_is_scored_alone(
-    tmp_path: Path, city: ClaimsFolder, catalogue: Catalogue, claim_model: FittedModel, store: Store
+    city: ClaimsFolder, catalogue: Catalogue, claim_model: FittedModel, store: Store
 ) -> None:
-    from fraud.scoring.batch import score_folder
-
     table = score_folder(city, claim_model, catalogue)
     scores = dict(zip(table["entity_id"].to_pylist(), table["probability"].to_pylist(), strict=True))
     scorer = _scorer(catalogue, claim_model, store)
@@ -127,9 +126,21 @@ def test_contributions_and_base_add_up_to_the_margin(
         assert total == pytest.approx(score.risk.margin, abs=1e-9)
 
 
+@pytest.mark.requirement("001-72")
 def test_without_a_model_the_rules_answer_and_say_so(city: ClaimsFolder, catalogue: Catalogue, store: Store) -> None:
     scorer = ClaimScorer(catalogue, None, items=store.table("catalogue"), exclusions=store.table("exclusions"))
     scores = [scorer.score(b, store.history(b.claim)) for b in _bundles(city)[:200]]
     assert {s.degraded for s in scores} == {("model",)}
     assert all(s.risk is None for s in scores)
     assert all(s.action == "pass" or s.findings for s in scores)
+
+
+def test_a_claim_that_names_no_physician_is_explained(
+    city: ClaimsFolder, catalogue: Catalogue, claim_model: FittedModel
+) -> None:
+    nameless = next(b for b in _bundles(city) if b.claim["physician_id"] is None)
+    found = explain_in_folder(
+        city, claim_model, catalogue, "claim", nameless.claim["claim_id"], now=datetime(2026, 1, 1)
+    )
+    assert found.base is not None
+    assert found.base + sum(r.contribution for r in found.reasons) == pytest.approx(found.margin, abs=1e-9)

@@ -182,7 +182,7 @@ class FrameBuilder:
             return frame
         z, percentile = self.standing(frame)
         where = [frame.position[n] for n in chosen]
-        pairs = np.stack([z[:, where], percentile[:, where]], axis=2).reshape(len(frame), -1)
+        pairs = np.stack([z[:, where], percentile[:, where]], axis=2).reshape(len(frame), 2 * len(chosen))
         return frame.with_columns(peer_names(self.catalogue[n] for n in chosen), pairs)
 
     def standing(self, frame: SignalFrame) -> tuple[np.ndarray, np.ndarray]:

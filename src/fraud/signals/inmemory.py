@@ -184,6 +184,19 @@ def _if_else(condition: Column, yes: Column, no: Column) -> Column:
     return Column(np.where(true, yes.values, no.values), np.where(true, yes.known, no.known))
 
 
+def _cases(node: ops.SearchedCase) -> tuple[Step, tuple[ops.Value, ...]]:
+    """The result of the first condition that holds; limits with several dated values are such cases."""
+    count = len(node.cases)
+
+    def step(*columns: Column) -> Column:
+        found = columns[-1]
+        for condition, result in reversed(list(zip(columns[:count], columns[count:-1], strict=True))):
+            found = _if_else(condition, result, found)
+        return found
+
+    return step, (*node.cases, *node.results, node.default)
+
+
 def _between(column: Column, low: Column, high: Column) -> Column:
     above = Column(column.values >= low.values, column.known & low.known)
     return _and(above, Column(column.values <= high.values, column.known & high.known))
@@ -369,6 +382,7 @@ _MAKERS: Mapping[type, Callable[[Any], tuple[Step, tuple[ops.Value, ...]]]] = {
     ops.NullIf: lambda node: (_null_if, (node.arg, node.null_if_expr)),
     ops.Coalesce: lambda node: (_coalesce, tuple(node.arg)),
     ops.IfElse: lambda node: (_if_else, (node.bool_expr, node.true_expr, node.false_null_expr)),
+    ops.SearchedCase: _cases,
     ops.Between: lambda node: (_between, (node.arg, node.lower_bound, node.upper_bound)),
     ops.IsNull: lambda node: (_is_null, (node.arg,)),
     ops.NotNull: lambda node: (_not_null, (node.arg,)),

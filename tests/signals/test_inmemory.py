@@ -1,0 +1,121 @@
+"""Expressions in memory mean what they mean in SQL: unknown values, empty groups, and what is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import date, datetime
+from typing import Any
+
+import ibis
+import ibis.expr.operations as ops
+import ibis.expr.types as ir
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fraud.claims.folder import connect
+from fraud.errors import CatalogueError
+from fraud.signals.inmemory import Leaf, Program, column_of
+
+TYPES = {
+    "a": "boolean",
+    "b": "boolean",
+    "x": "float64",
+    "y": "float64",
+    "s": "string",
+    "d": "date",
+    "t": "timestamp(6)",
+}
+ROWS = ibis.table(TYPES, name="rows")
+EXPRESSIONS: Sequence[Callable[[ir.Table], ir.Value]] = (
+    lambda r: (r.a & r.b).sum(),
+    lambda r: (r.a | ~r.b).fill_null(False).mean(),
+    lambda r: r.count(where=(r.x > r.y) & (r.s == "p")),
+    lambda r: r.x.sum(where=r.a) / r.y.sum().nullif(0.0),
+    lambda r: r.x.mean() - r.y.mean(where=r.b),
+    lambda r: r.x.max(where=r.s != "p") + r.x.min(),
+    lambda r: r.s.nunique(where=r.x.between(0, 5)),
+    lambda r: r.x.count() - r.count(where=r.x.isnull()),
+    lambda r: r.count(where=r.t.date().delta(r.d, unit="day") >= 10),
+    lambda r: r.t.date().delta(r.d, unit="day").max(),
+    lambda r: r.count(where=r.t.day_of_week.index() >= 5) + r.count(where=r.t.day() > 26),
+    lambda r: r.s.isin(["p", "q"]).sum(),
+    lambda r: ibis.cases((r.a, r.x), else_=r.y).sum(),
+    lambda r: r.count(where=r.s.substr(0, 1) == "q"),
+    lambda r: r.x.std(),
+    lambda r: (r.x / 3).floor().sum(),
+)
+numbers = st.one_of(st.none(), st.integers(-9, 9).map(float))
+row = st.fixed_dictionaries(
+    {
+        "a": st.one_of(st.none(), st.booleans()),
+        "b": st.one_of(st.none(), st.booleans()),
+        "x": numbers,
+        "y": numbers,
+        "s": st.sampled_from([None, "p", "q", "qq"]),
+        "d": st.one_of(st.none(), st.dates(date(2023, 1, 1), date(2024, 12, 31))),
+        "t": st.one_of(st.none(), st.datetimes(datetime(2023, 1, 1), datetime(2024, 12, 31))),
+    }
+)
+
+
+def _in_memory(expression: ir.Value, rows: list[dict[str, Any]]) -> float | None:
+    def resolve(relation: ops.Relation, name: str) -> Leaf:
+        return Leaf("rows", name, ROWS[name].type() if name else ibis.dtype("boolean"))
+
+    program = Program(resolve)
+    place = program.add(expression.op())
+    leaves = {
+        p: column_of([True] * len(rows) if not leaf.name else [r[leaf.name] for r in rows], leaf.type)
+        for p, leaf in program.leaves
+    }
+    found = program.run(leaves)[place]
+    return float(found.values[0]) if found.known[0] else None
+
+
+def _in_sql(expression: ir.Value, rows: list[dict[str, Any]]) -> float | None:
+    import pyarrow as pa
+
+    connection = connect(threads=1)
+    connection.register("rows", pa.Table.from_pylist(rows, schema=ROWS.schema().to_pyarrow()))
+    query = str(ibis.to_sql(ROWS.aggregate(value=expression), dialect="duckdb"))
+    ((value,),) = connection.execute(query).fetchall()
+    connection.close()
+    return None if value is None else float(value)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(row, min_size=1, max_size=12))
+def test_every_expression_has_the_value_that_sql_gives_it(rows: list[dict[str, Any]]) -> None:
+    for make in EXPRESSIONS:
+        expression = make(ROWS)
+        mine, theirs = _in_memory(expression, rows), _in_sql(expression, rows)
+        assert (mine is None) == (theirs is None), ibis.to_sql(ROWS.aggregate(v=expression))
+        if mine is not None and theirs is not None:
+            assert mine == pytest.approx(theirs, rel=1e-9, abs=1e-9), ibis.to_sql(ROWS.aggregate(v=expression))
+
+
+def test_no_rows_count_zero_and_have_no_sum() -> None:
+    assert _in_memory(ROWS.count(), []) == 0
+    assert _in_memory(ROWS.s.nunique(), []) == 0
+    assert _in_memory(ROWS.x.sum(), []) is None
+
+
+def test_an_operation_that_is_not_there_is_refused_with_what_is() -> None:
+    with pytest.raises(CatalogueError, match="count, sum, mean"):
+        _in_memory(ROWS.x.median(), [])
+
+
+def test_a_shared_part_is_computed_once() -> None:
+    program = Program(lambda relation, name: Leaf("rows", name, ROWS[name].type()))
+    shared = ROWS.x.sum(where=ROWS.a)
+    first = program.add((shared / 2).op())
+    second = program.add((shared / 2).op())
+    assert first == second
+    assert np.isclose(
+        program.run({p: column_of([True] if leaf.name == "a" else [4.0], leaf.type) for p, leaf in program.leaves})[
+            first
+        ].values[0],
+        2.0,
+    )
