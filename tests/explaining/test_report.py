@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
+import tomllib
 from dataclasses import replace
 from datetime import date, datetime
 from html.parser import HTMLParser
@@ -18,7 +19,8 @@ from fraud.explaining.explanation import Explanation, Month
 from fraud.explaining.report import render_html, write_html
 from fraud.explaining.summary import summary_of
 from fraud.explaining.wording import TEMPLATES, Wording, texts
-from fraud.signals.evidence import Evidence
+from fraud.signals.catalogue import load_catalogue
+from fraud.signals.evidence import Evidence, shown_columns
 from tests.explaining.worlds import (
     HOSTILE,
     LONG_ZH,
@@ -337,3 +339,14 @@ def test_an_explanation_is_plain_json_and_keeps_facts_and_reasons_apart() -> Non
 def test_a_figure_that_is_not_a_number_is_null_in_json() -> None:
     rows = claim_explanation().as_dict()["evidence"]["claim.repeated"][0]["rows"]
     assert rows[1]["quantity"] is None
+
+
+def test_every_column_of_evidence_and_every_unit_has_words_in_both_languages() -> None:
+    catalogue = load_catalogue(Path(__file__).resolve().parents[2] / "features")
+    scopes = [s for e in ("claim", "patient", "provider", "physician") for s in catalogue.compiler(e).scopes.values()]
+    columns = {c for s in scopes if not s.single and s.name != "window_signals" for c in shown_columns(s)}
+    units = {s.unit for s in catalogue.signals.values()} - {"share", "money"}
+    for locale in ("en", "zh"):
+        texts = tomllib.loads((TEMPLATES / f"report.{locale}.toml").read_text("utf-8"))
+        assert columns <= set(texts["columns"])
+        assert units <= set(texts["units"])

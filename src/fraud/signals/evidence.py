@@ -17,8 +17,9 @@ import pyarrow as pa
 from fraud.signals.compiling import Compiler, Reduction
 from fraud.signals.definition import Signal
 from fraud.signals.frames import FrameBuilder
+from fraud.signals.relations import Scope
 
-__all__ = ["Evidence", "evidence"]
+__all__ = ["Evidence", "evidence", "shown_columns"]
 
 # What a reader of evidence wants to see first; columns that the relation lacks are left out.
 _SHOWN = {
@@ -43,6 +44,10 @@ _CLAIM_COLUMNS = (
     "total_amount",
     "fund_amount",
 )
+
+
+# The rows that have most of these come first.
+_NOTABLE = ("admitted_at", "shared_patients", "amount", "claims")
 
 
 @dataclass(frozen=True)
@@ -88,18 +93,23 @@ def _evidence(
     most: int,
 ) -> Evidence:
     scope = reductions[0].scope
-    shown = [c for c in _SHOWN.get(scope.name, _CLAIM_COLUMNS) if c in scope.columns]
+    shown = shown_columns(scope)
     relation = compiler.rows_behind(signal, reductions, shown)
     own = [relation[c] == ibis.literal(v) for c, v in zip(scope.key, key.values(), strict=True)]
     rows = relation.filter(own).select(*shown).distinct()
     money = next((c for c in ("amount", "total_amount") if c in shown), None)
     totals = rows.aggregate(total=rows.count(), **({"amount": rows[money].sum()} if money else {}))
-    newest = ibis.desc("admitted_at") if "admitted_at" in shown else ibis.asc(shown[0])
-    if scope.name == "network":
-        newest = ibis.desc("shared_patients")
-    found = _run(builder, rows.order_by(newest).limit(most))
+    notable = [c for c in _NOTABLE if c in shown][:1]
+    order = [*(ibis.desc(c) for c in notable), *(ibis.asc(c) for c in shown if c not in notable)]
+    found = _run(builder, rows.order_by(order).limit(most))
     total = _run(builder, totals).to_pylist()[0]
     return Evidence(signal, scope.name, found, int(total["total"]), total.get("amount"))
+
+
+def shown_columns(scope: Scope) -> list[str]:
+    """Columns of a scope that are worth showing: those of claims and items, or all of a table of sums."""
+    claims = [c for c in _SHOWN.get(scope.name, _CLAIM_COLUMNS) if c in scope.columns]
+    return claims if "claim_id" in claims or scope.name in _SHOWN else list(scope.columns)
 
 
 def _run(builder: FrameBuilder, expression: Any) -> pa.Table:
