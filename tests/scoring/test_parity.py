@@ -144,3 +144,17 @@ def test_a_claim_that_names_no_physician_is_explained(
     )
     assert found.base is not None
     assert found.base + sum(r.contribution for r in found.reasons) == pytest.approx(found.margin, abs=1e-9)
+
+
+def test_reasons_are_the_same_online_as_in_the_explanation_of_a_folder(
+    city: ClaimsFolder, catalogue: Catalogue, claim_model: FittedModel, store: Store
+) -> None:
+    scorer = _scorer(catalogue, claim_model, store)
+    bundle = next(b for b in reversed(_bundles(city)) if b.claim["physician_id"] is not None)
+    history = store.history(bundle.claim, scorer.needs_lines, claim_model.spec.name)
+    risk = scorer.score(bundle, history, explain="full").risk
+    found = explain_in_folder(city, claim_model, catalogue, "claim", bundle.claim["claim_id"], now=datetime(2026, 1, 1))
+    assert risk is not None
+    assert [r.signal for r in found.top()] == [r.signal for r in risk.reasons[: len(found.top())]]
+    online = {r.signal: (r.peer_group, r.peer_median) for r in risk.reasons}
+    assert {r.signal: (r.peer_group, r.peer_median) for r in found.reasons} == online

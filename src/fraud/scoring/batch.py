@@ -15,7 +15,7 @@ from fraud.claims.folder import ClaimsFolder, connect
 from fraud.errors import InputError, nearest
 from fraud.explaining.reasons import Reason, reasons_of
 from fraud.scoring.snapshots import known_entities, pairs_on
-from fraud.signals.assembly import by_entity, claim_features, entity_features, learn_reference
+from fraud.signals.assembly import by_entity, claim_attributes, claim_features, entity_features, learn_reference
 from fraud.signals.catalogue import Catalogue
 from fraud.signals.definition import ENTITIES, Signal
 from fraud.signals.frames import FrameBuilder, SignalFrame
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = [
     "SCORES_SCHEMA",
     "ScoredFolder",
+    "attributes_of",
     "build_frame",
     "day_after_last_claim",
     "known_id",
@@ -185,13 +186,24 @@ def _reasons(
 ) -> list[list[dict[str, object]]]:
     frame, found = scored.frame, []
     _, contributions = model.contributions(values)
+    attributes = attributes_of(scored.builder, frame)
     for row in range(len(frame)):
-        attributes = {frame.entity: frame.attributes[row]}
-        reasons = reasons_of(catalogue, model.names, values[row], contributions[row], model.reference.peers, attributes)
+        reasons = reasons_of(
+            catalogue, model.names, values[row], contributions[row], model.reference.peers, attributes[row]
+        )
         found.append([_plain(r, locale) for r in reasons])
         if progress and row % 500 == 0:
             progress("reasons", row / max(len(frame), 1))
     return found
+
+
+def attributes_of(
+    builder: FrameBuilder, frame: SignalFrame, target: str = "claims"
+) -> list[dict[str, tuple[str | None, ...]]]:
+    """For each row of a frame: what makes peers of it, and for a claim of those whom it names, by entity."""
+    if frame.entity == "claim":
+        return claim_attributes(builder, frame, target)
+    return [{frame.entity: own} for own in frame.attributes]
 
 
 def _plain(reason: Reason, locale: str) -> dict[str, object]:

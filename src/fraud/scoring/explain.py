@@ -15,7 +15,7 @@ from fraud.explaining.background import currency_of, events_of, facts_of, months
 from fraud.explaining.contributions import contributions_of
 from fraud.explaining.explanation import Event, Explanation, Month, Provenance, peer_standings, references_of
 from fraud.explaining.reasons import Reason, reasons_of
-from fraud.scoring.batch import day_after_last_claim, known_id, stakes_of
+from fraud.scoring.batch import attributes_of, day_after_last_claim, known_id, stakes_of
 from fraud.scoring.snapshots import pairs_on
 from fraud.scoring.triage import Triage
 from fraud.signals.assembly import claim_features, entity_features
@@ -119,7 +119,7 @@ def _explain(subject: _Subject, folder: ClaimsFolder, triage: Triage, now: datet
     found = contributions_of(model, values)
     probability = float(model.probability(found.margins)[0])
     percentile = float(model.percentile(np.array([probability]))[0])
-    attributes = {frame.entity: frame.attributes[0]}
+    attributes = attributes_of(builder, frame, "target")[0]
     reasons = reasons_of(
         catalogue, model.names, values[0], found.values[0], model.reference.peers, attributes, most=None
     )

@@ -8,6 +8,7 @@ claim that settled after it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
 
 import numpy as np
 import pyarrow as pa
@@ -24,7 +25,7 @@ from fraud.signals.frames import (
 from fraud.signals.peers import Peers
 from fraud.signals.relations import ENTITY_KEYS
 
-__all__ = ["by_entity", "claim_features", "entity_features", "feature_names", "learn_reference"]
+__all__ = ["by_entity", "claim_attributes", "claim_features", "entity_features", "feature_names", "learn_reference"]
 
 Progress = Callable[[str], None]
 
@@ -91,11 +92,29 @@ def claim_features(
     return frame
 
 
+def claim_attributes(
+    builder: FrameBuilder, frame: SignalFrame, target: str = "claims"
+) -> list[dict[str, tuple[str | None, ...]]]:
+    """For each claim of the frame: what makes peers of it and of those whom it names, by entity."""
+    found: list[dict[str, tuple[str | None, ...]]] = [{"claim": own} for own in frame.attributes]
+    for entity in ENTITY_KEYS:
+        known = builder.attributes(entity, months_of_claims(builder.connection, entity, target))
+        for row, pair in enumerate(_wanted_pairs(builder, entity, target)):
+            if pair in known:
+                found[row][entity] = known[pair]
+    return found
+
+
+def _wanted_pairs(builder: FrameBuilder, entity: str, target: str) -> list[tuple[str, datetime]]:
+    """The entity and the snapshot day of each claim of `target`, in claim order."""
+    key = ENTITY_KEYS[entity]
+    query = f"""SELECT "{key}", date_trunc('month', settled_at)::TIMESTAMP FROM "{target}" ORDER BY claim_id"""
+    return [(row[0], row[1]) for row in builder.connection.execute(query).fetchall()]
+
+
 def _with_snapshots(builder: FrameBuilder, claims: SignalFrame, snapshots: SignalFrame, target: str) -> SignalFrame:
     """Claims with the snapshot of one kind of entity on the right; missing where the claim names none."""
-    key = ENTITY_KEYS[snapshots.entity]
-    query = f"""SELECT "{key}", date_trunc('month', settled_at)::TIMESTAMP FROM "{target}" ORDER BY claim_id"""
-    wanted = builder.connection.execute(query).fetchall()
+    wanted = _wanted_pairs(builder, snapshots.entity, target)
     held = {pair: i for i, pair in enumerate(zip(*(snapshots.keys.to_pydict().values()), strict=True))}
     rows = np.array([held.get(pair, -1) for pair in wanted], dtype=np.int64)
     values = np.vstack([snapshots.values, np.full(len(snapshots.names), np.nan)])

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cached_property
 
 import duckdb
@@ -174,6 +175,13 @@ class FrameBuilder:
             return self._frame(entity, signals, _ATTRIBUTES[entity], ["entity_id", "snapshot"])
         finally:
             self.connection.unregister("entities")
+
+    def attributes(self, entity: str, pairs: pa.Table) -> dict[tuple[str, datetime], tuple[str | None, ...]]:
+        """What makes peers of an entity, by (entity_id, snapshot), in `PEER_COLUMNS` order."""
+        self.connection.register("entities", pairs.select(["entity_id", "snapshot"]))
+        rows = self.connection.execute(_ATTRIBUTES[entity]).fetchall()
+        self.connection.unregister("entities")
+        return {(row[0], row[1]): tuple(row[2:]) for row in rows}
 
     def with_peers(self, frame: SignalFrame) -> SignalFrame:
         """The frame with a z-score and a percentile column for each signal with `peer=True`."""
