@@ -57,7 +57,7 @@ docs: $(READY) ## Rewrite what is generated: catalogue.lock, HANDBOOK.md, docs/c
 
 lock: $(READY) ## Resolve requirements.lock anew, for Python 3.11 to 3.13
 	@$(BIN)/uv pip compile pyproject.toml --group dev --universal --generate-hashes --python-version 3.11 \
-		--no-header --no-emit-index-url --quiet -o requirements.lock
+		--no-header --quiet -o requirements.lock
 
 clean: ## Remove everything that was made
 	rm -rf .venv var build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -49,8 +49,9 @@ def demo(
     with running_service(settings, keep) as address:
         answer = _score(address, settings, city)
         page = _report(address, settings, answer["claim_id"])
+    command = _shown(Path(sys.executable).parent / "fraud")
     data(f"\nDone in {time.monotonic() - started:.0f} s. The claim's report: {page.resolve().as_uri()}")
-    note(f"Runs and models: make mlflow   ·   again: FRAUD_VAR={_shown(settings.var)} fraud serve")
+    note(f"Runs and models: make mlflow   ·   again: FRAUD_VAR={_shown(settings.var)} {command} serve")
 
 
 def _own_places(settings: Settings) -> Settings:
