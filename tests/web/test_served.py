@@ -106,6 +106,15 @@ def test_claims_are_scored_and_problems_are_problems_over_http(server: Server) -
     assert page.text.lower().startswith("<!doctype html>")
 
 
+def test_no_identifier_is_among_the_figures(server: Server) -> None:
+    server.client.post("/v1/claims/score", json=body("secret-claim"))
+    server.client.get("/v1/patients/secret-person/risk")
+    server.client.get("/v1/claims/secret-claim/report", headers={"Accept": "application/json"})
+    figures = server.client.get("/metrics").text
+    assert "fraud_request_seconds_count" in figures
+    assert "secret" not in figures
+
+
 def test_a_claim_with_more_lines_than_the_law_allows_is_held(server: Server) -> None:
     lines = [{"line_no": n, "item_code": "X", "quantity": 1, "amount": 10} for n in (2, 3, 5, 7)]
     given = body("held") | {"lines": lines, "options": {"locale": "zh-CN"}}

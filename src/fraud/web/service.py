@@ -38,6 +38,11 @@ class FraudService:
     def __is_ready__(self) -> bool:
         return self.runtime.ready()
 
+    def __metrics__(self, figures: str) -> str:
+        """The figures for Prometheus without the addresses that name somebody; ours count by call instead."""
+        named = 'endpoint="/v1/'
+        return "".join(line for line in figures.splitlines(keepends=True) if named not in line)
+
     @bentoml.on_shutdown  # type: ignore[untyped-decorator]
     def close(self) -> None:
         """Close the store."""
