@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = [
     "SCORES_SCHEMA",
     "ScoredFolder",
-    "attributes_of",
+    "frame_attributes",
     "build_frame",
     "day_after_last_claim",
     "known_id",
@@ -186,7 +186,7 @@ def _reasons(
 ) -> list[list[dict[str, object]]]:
     frame, found = scored.frame, []
     _, contributions = model.contributions(values)
-    attributes = attributes_of(scored.builder, frame)
+    attributes = frame_attributes(scored.builder, frame)
     for row in range(len(frame)):
         reasons = reasons_of(
             catalogue, model.names, values[row], contributions[row], model.reference.peers, attributes[row]
@@ -197,7 +197,7 @@ def _reasons(
     return found
 
 
-def attributes_of(
+def frame_attributes(
     builder: FrameBuilder, frame: SignalFrame, target: str = "claims"
 ) -> list[dict[str, tuple[str | None, ...]]]:
     """For each row of a frame: what makes peers of it, and for a claim of those whom it names, by entity."""

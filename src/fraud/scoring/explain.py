@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -12,10 +12,11 @@ import numpy as np
 from fraud.claims.folder import ClaimsFolder, connect
 from fraud.errors import InputError, NotKnownError
 from fraud.explaining.background import currency_of, events_of, facts_of, months_of
+from fraud.explaining.behind import MOST_REASONS, claims_among, rows_behind
 from fraud.explaining.contributions import contributions_of
 from fraud.explaining.explanation import Event, Explanation, Month, Provenance, peer_standings, references_of
-from fraud.explaining.reasons import Reason, reasons_of
-from fraud.scoring.batch import attributes_of, day_after_last_claim, known_id, stakes_of
+from fraud.explaining.reasons import reasons_of
+from fraud.scoring.batch import day_after_last_claim, frame_attributes, known_id, stakes_of
 from fraud.scoring.snapshots import pairs_on
 from fraud.scoring.triage import Triage
 from fraud.signals.assembly import claim_features, entity_features
@@ -28,9 +29,6 @@ if TYPE_CHECKING:
     from fraud.learning.model import FittedModel
 
 __all__ = ["explain_in_folder"]
-
-# Evidence is looked up for the reasons that a reader will read first.
-MOST_REASONS = 4
 
 
 @dataclass(frozen=True)
@@ -119,13 +117,13 @@ def _explain(subject: _Subject, folder: ClaimsFolder, triage: Triage, now: datet
     found = contributions_of(model, values)
     probability = float(model.probability(found.margins)[0])
     percentile = float(model.percentile(np.array([probability]))[0])
-    attributes = attributes_of(builder, frame, "target")[0]
+    attributes = frame_attributes(builder, frame, "target")[0]
     reasons = reasons_of(
         catalogue, model.names, values[0], found.values[0], model.reference.peers, attributes, most=None
     )
     hits = _findings(subject)
     stake = float(stakes_of(connection, model, frame, subject.as_of)[0])
-    behind = _evidence(subject, reasons, hits)
+    behind = rows_behind(builder, subject.entity, subject.key, reasons, hits)
     return Explanation(
         entity=subject.entity,
         entity_id=subject.entity_id,
@@ -169,31 +167,14 @@ def _with_rows(subject: _Subject, finding: Finding) -> Finding:
     return replace(finding, amount=round(stake, 2))
 
 
-def _evidence(
-    subject: _Subject, reasons: tuple[Reason, ...], hits: tuple[Finding, ...]
-) -> Mapping[str, tuple[Evidence, ...]]:
-    """Rows behind the leading reasons and the findings; a snapshot's rows are not this claim's."""
-    catalogue = subject.builder.catalogue
-    leading = [r.signal for r in reasons[:MOST_REASONS] if r.contribution > 0 and r.entity == subject.entity]
-    ids = dict.fromkeys([*(f.signal.id for f in hits if f.status == "hit"), *leading])
-    found = {i: tuple(evidence(subject.builder, catalogue[i], subject.key)) for i in ids}
-    return {i: parts for i, parts in found.items() if parts}
-
-
-def _marked(subject: _Subject, behind: Mapping[str, tuple[Evidence, ...]]) -> set[str]:
-    """The claim itself, and the earlier claims that are evidence."""
-    rows = [e.rows["claim_id"].to_pylist() for parts in behind.values() for e in parts if e.scope == "past"]
-    return {subject.entity_id, *(claim for ids in rows for claim in ids)}
-
-
-def _timeline(subject: _Subject, behind: Mapping[str, tuple[Evidence, ...]]) -> tuple[Event, ...] | tuple[Month, ...]:
+def _timeline(subject: _Subject, behind: Mapping[str, Sequence[Evidence]]) -> tuple[Event, ...] | tuple[Month, ...]:
     """The patient's claims for a claim or patient, the months of the window for the others."""
     connection = subject.builder.connection
     if subject.entity == "patient":
         return events_of(connection, subject.entity_id, subject.as_of)
     if subject.entity == "claim":
         ((patient_id,),) = connection.execute("SELECT patient_id FROM target").fetchall()
-        return events_of(connection, patient_id, subject.as_of, _marked(subject, behind))
+        return events_of(connection, patient_id, subject.as_of, {subject.entity_id} | claims_among(behind))
     return months_of(connection, subject.entity, subject.entity_id, subject.as_of, subject.model.spec.window_days)
 
 

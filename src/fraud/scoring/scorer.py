@@ -14,14 +14,15 @@ import pyarrow as pa
 from fraud.errors import NotKnownError
 from fraud.explaining.reasons import reasons_of
 from fraud.scoring.claim_signals import ClaimSignals, Computed, as_vector
-from fraud.scoring.shapes import ClaimBundle, Explain, History, Risk, Row, Score
+from fraud.scoring.parties import attributes_of_claim
+from fraud.scoring.shapes import ClaimBundle, Explain, History, Risk, Score
 from fraud.scoring.triage import Triage
 from fraud.signals.assembly import by_entity
 from fraud.signals.catalogue import Catalogue
 from fraud.signals.definition import Signal
 from fraud.signals.frames import PEER_SUFFIXES
 from fraud.signals.norms import no_norms
-from fraud.signals.peers import PEER_COLUMNS, Peers, age_band
+from fraud.signals.peers import Peers
 from fraud.signals.relations import ENTITY_KEYS
 from fraud.signals.rules import Finding, findings, rules_of
 
@@ -136,7 +137,7 @@ class ClaimScorer:
             row,
             contributions[0],
             self.model.reference.peers,
-            _attributes(bundle, history),
+            attributes_of_claim(bundle, history),
             most,
         )
         return replace(risk, base=float(base), reasons=reasons)
@@ -157,7 +158,7 @@ class ClaimScorer:
         signals = self._own[entity]
         values = {s.id: np.nan if s.default is None else float(s.default) for s in signals}
         peers = self.model.reference.peers.get(entity)
-        own = _attributes(ClaimBundle({}), history).get(entity)
+        own = attributes_of_claim(ClaimBundle({}), history).get(entity)
         return values if peers is None or own is None else values | _standing(peers, signals, values, own)
 
 
@@ -195,31 +196,6 @@ def _as_of(bundle: ClaimBundle, history: History) -> datetime | None:
     days = [s.day for s in history.snapshots.values()]
     settled: datetime | None = bundle.claim.get("settled_at")
     return min(days) if days else settled
-
-
-def _attributes(bundle: ClaimBundle, history: History) -> dict[str, tuple[str | None, ...]]:
-    """What makes peers of the claim, its patient, provider and physician, in `PEER_COLUMNS` order."""
-    provider, physician = history.provider or {}, history.physician or {}
-    own: dict[str, Row] = {
-        "claim": {
-            "visit_type": bundle.claim.get("visit_type"),
-            "diagnosis_group": (bundle.claim.get("primary_diagnosis") or "")[:3] or None,
-        },
-        "patient": _patient_attributes(bundle, history),
-        "provider": provider,
-        "physician": physician,
-    }
-    return {entity: tuple(own[entity].get(c) for c in PEER_COLUMNS[entity]) for entity in own}
-
-
-def _patient_attributes(bundle: ClaimBundle, history: History) -> Row:
-    """Insurance, sex and age band on the snapshot's day, as the snapshot query bands them."""
-    patient = dict(history.patient or {})
-    snapshot = history.snapshots.get("patient")
-    day = snapshot.day if snapshot else bundle.claim.get("settled_at")
-    born = patient.get("birth_date")
-    years = (day.date() - born).days / 365.25 if day and born else None
-    return {**patient, "age_band": age_band(years)}
 
 
 def _standing(

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime
 from threading import Lock
 from weakref import WeakKeyDictionary
 
@@ -15,17 +14,17 @@ import pyarrow as pa
 from fraud.claims.folder import connect
 from fraud.claims.schema import TABLES
 from fraud.explaining.background import currency_of, events_of, facts_of
+from fraud.explaining.behind import MOST_REASONS, claims_among, rows_behind
 from fraud.explaining.explanation import Explanation, Provenance, peer_standings, references_of
 from fraud.explaining.reasons import Reason
+from fraud.scoring.parties import attributes_of_claim
 from fraud.scoring.scorer import ClaimScorer
 from fraud.scoring.shapes import ClaimBundle, History, Row, Score
-from fraud.signals.evidence import Evidence, evidence
 from fraud.signals.frames import FrameBuilder, Reference
 from fraud.store.versions import from_json
 from fraud.web.answers import LANGUAGES
 from fraud.web.calls import Incoming, Reply, chosen_locale
 from fraud.web.problems import Problem
-from fraud.web.risks import MOST_REASONS, attributes_of
 from fraud.web.runtime import Runtime
 
 __all__ = ["FORMATS", "claim_report"]
@@ -96,8 +95,8 @@ def _explained(
 ) -> Explanation:
     claim, model, risk = bundle.claim, runtime.scorer.model, score.risk
     reasons: tuple[Reason, ...] = risk.reasons if risk else ()
-    behind = _evidence(builder, str(claim["claim_id"]), reasons, score)
-    marked = {str(claim["claim_id"])} | _claims_in(behind)
+    behind = rows_behind(builder, "claim", {"claim_id": str(claim["claim_id"])}, reasons, score.findings)
+    marked = {str(claim["claim_id"])} | claims_among(behind)
     peers = model.reference.peers if model else {}
     skipped = {f.signal.id: f.why for f in score.findings if f.status != "hit"}
     return Explanation(
@@ -117,41 +116,11 @@ def _explained(
         facts=facts_of(builder.connection, "claim", str(claim["claim_id"]), claim["settled_at"]),
         evidence=behind,
         timeline=events_of(builder.connection, str(claim["patient_id"]), claim["settled_at"], marked),
-        peers=peer_standings(reasons[:MOST_REASONS], peers, _attributes(bundle, history)),
+        peers=peer_standings(reasons[:MOST_REASONS], peers, attributes_of_claim(bundle, history)),
         skipped=skipped,
         references=references_of(runtime.catalogue, reasons, score.findings, skipped),
         currency=claim.get("currency") or currency_of(builder.connection),
     )
-
-
-def _evidence(
-    builder: FrameBuilder, claim_id: str, reasons: Sequence[Reason], score: Score
-) -> dict[str, Sequence[Evidence]]:
-    """Rows behind what hit, and behind the leading reasons that the claim itself gives."""
-    hits = [f.signal.id for f in score.findings if f.status == "hit"]
-    leading = [r.signal for r in reasons[:MOST_REASONS] if r.contribution > 0 and r.entity == "claim"]
-    key = {"claim_id": claim_id}
-    found = {i: evidence(builder, builder.catalogue[i], key) for i in dict.fromkeys([*hits, *leading])}
-    return {i: parts for i, parts in found.items() if parts}
-
-
-def _claims_in(behind: Mapping[str, Sequence[Evidence]]) -> set[str]:
-    """Earlier claims that are evidence."""
-    tables = [e.rows for parts in behind.values() for e in parts if "claim_id" in e.rows.column_names]
-    return {str(i) for rows in tables for i in rows["claim_id"].to_pylist()}
-
-
-def _attributes(bundle: ClaimBundle, history: History) -> dict[str, tuple[str | None, ...]]:
-    own = {"visit_type": bundle.claim["visit_type"], "diagnosis_group": _group(bundle.claim)}
-    parties: dict[str, Row | None] = {"claim": own}
-    parties |= {"patient": history.patient, "provider": history.provider, "physician": history.physician}
-    settled: datetime = bundle.claim["settled_at"]
-    days = {entity: s.day for entity, s in history.snapshots.items()}
-    return {e: attributes_of(e, row or {}, days.get(e, settled)) for e, row in parties.items()}
-
-
-def _group(claim: Row) -> str | None:
-    return str(claim["primary_diagnosis"])[:3] if claim.get("primary_diagnosis") else None
 
 
 def _provenance(runtime: Runtime, claim_id: str) -> Provenance:

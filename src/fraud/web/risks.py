@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fraud.explaining.behind import MOST_REASONS
 from fraud.explaining.reasons import reasons_of
 from fraud.scoring.claim_signals import as_vector
+from fraud.scoring.parties import attributes_of_party
 from fraud.scoring.shapes import Risk
-from fraud.signals.peers import PEER_COLUMNS, age_band
 from fraud.store import Snapshot
 from fraud.web.answers import LANGUAGES, as_bytes, model_name, risk_of
 from fraud.web.calls import Incoming, Reply, chosen_locale
@@ -21,9 +22,8 @@ from fraud.web.runtime import Runtime
 if TYPE_CHECKING:
     from fraud.learning.model import FittedModel
 
-__all__ = ["attributes_of", "entity_risk"]
+__all__ = ["entity_risk"]
 
-MOST_REASONS = 4
 # Further than any snapshot: the latest one is wanted.
 _LATEST = datetime.max
 
@@ -70,7 +70,7 @@ def _risk(runtime: Runtime, model: FittedModel, snapshot: Snapshot, party: Mappi
     probability = float(model.probability(np.array([margin]))[0])
     percentile = float(model.percentile(np.array([probability]))[0])
     base, contributions = model.contributions(row[None, :])
-    own = {snapshot.entity: attributes_of(snapshot.entity, party, snapshot.day)}
+    own = {snapshot.entity: attributes_of_party(snapshot.entity, party, snapshot.day)}
     reasons = reasons_of(
         runtime.catalogue, model.names, row, contributions[0], model.reference.peers, own, MOST_REASONS
     )
@@ -78,11 +78,3 @@ def _risk(runtime: Runtime, model: FittedModel, snapshot: Snapshot, party: Mappi
     paid = runtime.store.paid(snapshot.entity, snapshot.entity_id, since, snapshot.day) or 0.0
     band = runtime.triage.band(percentile)
     return Risk(probability, percentile, band, probability * paid, float(base), margin, reasons), missing
-
-
-def attributes_of(entity: str, party: Mapping[str, Any], day: datetime) -> tuple[str | None, ...]:
-    """What makes peers of an entity, in the order of `PEER_COLUMNS`."""
-    born = party.get("birth_date")
-    years = (day.date() - born).days / 365.25 if born else None
-    own = {**party, "age_band": age_band(years)} if entity == "patient" else party
-    return tuple(own.get(c) for c in PEER_COLUMNS[entity])

@@ -1,0 +1,31 @@
+"""What makes peers of a claim and of those whom it names, from their rows."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from fraud.scoring.shapes import ClaimBundle, History, Row
+from fraud.signals.peers import PEER_COLUMNS, age_band
+
+__all__ = ["Attributes", "attributes_of_claim", "attributes_of_party"]
+
+Attributes = tuple[str | None, ...]
+
+
+def attributes_of_party(entity: str, party: Row, day: datetime | None) -> Attributes:
+    """Attributes of a patient, provider or physician on a snapshot's day, in `PEER_COLUMNS` order."""
+    born = party.get("birth_date")
+    years = (day.date() - born).days / 365.25 if day and born else None
+    own = {**party, "age_band": age_band(years)} if entity == "patient" else party
+    return tuple(own.get(c) for c in PEER_COLUMNS[entity])
+
+
+def attributes_of_claim(bundle: ClaimBundle, history: History) -> dict[str, Attributes]:
+    """Attributes of the claim, its patient, provider and physician, by entity."""
+    claim = bundle.claim
+    diagnosis = (claim.get("primary_diagnosis") or "")[:3] or None
+    own = {"visit_type": claim.get("visit_type"), "diagnosis_group": diagnosis}
+    parties = {"patient": history.patient, "provider": history.provider, "physician": history.physician}
+    days = {entity: s.day for entity, s in history.snapshots.items()}
+    found = {e: attributes_of_party(e, row or {}, days.get(e, claim.get("settled_at"))) for e, row in parties.items()}
+    return {"claim": tuple(own.get(c) for c in PEER_COLUMNS["claim"]), **found}
