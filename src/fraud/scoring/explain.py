@@ -152,8 +152,17 @@ def _findings(subject: _Subject) -> tuple[Finding, ...]:
     catalogue = subject.builder.catalogue
     rules = rules_of(catalogue, subject.entity)
     values = {n: float(v) for n, v in zip(subject.frame.names, subject.frame.values[0], strict=True)}
-    found = findings(catalogue, rules, values, subject.as_of, subject.builder.skipped)
+    found = findings(catalogue, rules, values, _day_of_care(subject), subject.builder.skipped)
     return tuple(_with_rows(subject, f) for f in found)
+
+
+def _day_of_care(subject: _Subject) -> datetime:
+    """The day that decides which limits are in force: of admission for a claim, of the snapshot otherwise."""
+    if subject.entity != "claim":
+        return subject.as_of
+    ((admitted_at,),) = subject.builder.connection.execute("SELECT admitted_at FROM target").fetchall()
+    found: datetime = admitted_at
+    return found
 
 
 def _with_rows(subject: _Subject, finding: Finding) -> Finding:
