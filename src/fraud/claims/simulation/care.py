@@ -8,77 +8,62 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from fraud.claims.simulation.items import Library
+from fraud.claims.simulation.operators import Operators, office_time
 from fraud.claims.simulation.people import People
-from fraud.claims.simulation.providers import PHARMACY, TERTIARY, Physicians, Providers
+from fraud.claims.simulation.physicians import Physicians
+from fraud.claims.simulation.providers import CARE_HOME, PHARMACY, TERTIARY, Providers
 from fraud.claims.simulation.rows import DAY, HOUR, NONE, Array, Rows, draw, size, spread, stack, stream, take
+from fraud.claims.simulation.seasons import (
+    CHRONIC,
+    EMERGENCY,
+    INPATIENT,
+    LONG_TERM,
+    OUTPATIENT,
+    PHARMACY_VISIT,
+    VISIT_TYPES,
+    calendar,
+    clock,
+    is_holiday,
+    wave,
+)
 
-__all__ = ["CHRONIC", "EMERGENCY", "INPATIENT", "OUTPATIENT", "PHARMACY_VISIT", "VISIT_TYPES"]
-__all__ += ["Care", "City", "claims_of", "days_of", "lines_of", "with_desk", "without_overlaps"]
+__all__ = ["CHRONIC", "EMERGENCY", "INPATIENT", "LONG_TERM", "OUTPATIENT", "PHARMACY_VISIT", "VISIT_TYPES"]
+__all__ += [
+    "BY_AMBULANCE",
+    "BY_REFERRAL",
+    "Care",
+    "City",
+    "at_large",
+    "claims_of",
+    "clock",
+    "days_of",
+    "lines_of",
+    "with_desk",
+    "without_overlaps",
+]
 
-VISIT_TYPES = ("outpatient", "inpatient", "emergency", "pharmacy", "chronic")
-OUTPATIENT, INPATIENT, EMERGENCY, PHARMACY_VISIT, CHRONIC = range(5)
-
-MONDAY = 4  # 1970-01-01 was a Thursday; day 4 was the first Monday
-WEEK = {
-    OUTPATIENT: [1.25, 1.1, 1.05, 1.05, 1.05, 0.8, 0.55],
-    INPATIENT: [1.3, 1.15, 1.1, 1.05, 1.0, 0.65, 0.6],
-    EMERGENCY: [1.0, 0.95, 0.95, 0.95, 1.0, 1.1, 1.15],
-    PHARMACY_VISIT: [1.0, 0.95, 0.95, 0.95, 1.05, 1.15, 1.05],
-    CHRONIC: [1.3, 1.15, 1.1, 1.05, 1.0, 0.55, 0.35],
-}
-# Chance of each hour of the day for the kinds of visit.
-HOURS = {
-    OUTPATIENT: [0] * 8 + [6, 8, 7, 4, 1, 3, 6, 5, 3, 1, 0.4, 0.3, 0.1, 0, 0, 0],
-    INPATIENT: [0.2] * 8 + [5, 7, 6, 4, 2, 3, 5, 4, 3, 1.5, 1, 0.8, 0.6, 0.5, 0.4, 0.3],
-    EMERGENCY: [
-        1.2,
-        0.9,
-        0.7,
-        0.6,
-        0.6,
-        0.8,
-        1.2,
-        2,
-        3,
-        3,
-        3,
-        2.5,
-        2.5,
-        2.5,
-        3,
-        3,
-        3,
-        3,
-        3.5,
-        4,
-        4,
-        3.5,
-        2.5,
-        1.8,
-    ],
-    PHARMACY_VISIT: [0] * 8 + [4, 6, 6, 5, 3, 3, 4, 5, 5, 5, 6, 6, 4, 1, 0, 0],
-    CHRONIC: [0] * 7 + [2, 8, 8, 6, 3, 1, 3, 5, 4, 2, 0.5] + [0] * 6,
-}
-# Spring festival and national day, as (month, day) pairs, both included: desks are all but shut.
-HOLIDAYS = (("2025-01-28", "2025-02-04"), ("2024-10-01", "2024-10-07"), ("2025-10-01", "2025-10-08"))
+# Acute infections of the airways, and fever: what people catch from one another.
+CATCHING = ("J00", "J02", "J03", "J06", "J10", "J11", "J15", "J18", "J20", "B34", "R05", "R50")
 
 
 @dataclass(frozen=True)
 class City:
-    """Everything that does not change: the preset's rates, people, providers, physicians, library."""
+    """Everything that does not change: the preset's rates, people, houses, who works there, the library."""
 
     rates: Mapping[str, Any]
-    seed: int
+    seed: tuple[int, ...]  # of the payer, then the number of the city
     start: int
     days: int
     people: People
     providers: Providers
     physicians: Physicians
+    operators: Operators
     library: Library
 
     def stream(self, name: str) -> np.random.Generator:
@@ -97,36 +82,47 @@ class City:
 
     def calendar(self, kind: int, season: float = 0.0) -> Array:
         """Weight of each day for a kind of visit; `season` above zero peaks in January, below in July."""
-        day = self.start + np.arange(self.days)
-        weight = np.array(WEEK[kind])[(day - MONDAY) % 7]
-        weight = weight * (1 + season * np.cos(2 * np.pi * (day - 15) / 365.25))
-        for first, last in HOLIDAYS:
-            off = (day >= _day(first)) & (day <= _day(last))
-            weight = np.where(off, weight * (0.85 if kind in (EMERGENCY, PHARMACY_VISIT) else 0.3), weight)
-        return np.asarray(weight)
+        return calendar(self.start, self.days, kind, season)
 
-    def times(self, kind: int, n: int, rng: np.random.Generator, season: float = 0.0) -> Array:
-        """`n` moments of the period at which care of the kind begins."""
-        day = self.start + draw(rng, self.calendar(kind, season), n)
+    @cached_property
+    def wave(self) -> Array:
+        """How many times as many catch influenza on each day of the period."""
+        return wave(self.start, self.days, self.rates["events"]["influenza"])
+
+    @cached_property
+    def catching(self) -> Array:
+        """For each disease, whether it comes in waves."""
+        return np.array([code.startswith(CATCHING) for code in self.library.diseases["code"]])
+
+    def times(self, kind: int, n: int, rng: np.random.Generator, season: float = 0.0, wave: bool = False) -> Array:
+        """`n` moments of the period at which care of the kind begins; with `wave` as influenza goes round."""
+        weight = self.calendar(kind, season) * (self.wave if wave else 1)
+        day = self.start + draw(rng, weight, n)
         return day * DAY + clock(kind, n, rng)
 
+    def onsets(self, kind: int, disease: Array, rng: np.random.Generator) -> Array:
+        """For each case of a disease, when care of the kind begins: in its season, or as it goes round."""
+        begins = np.zeros(len(disease), np.int64)
+        # One group for each season and way of spreading.
+        group = self.library.diseases["season"][disease] * 10 + self.catching[disease] * 1000
+        for each in np.unique(group):
+            where = np.flatnonzero(group == each)
+            season = float(self.library.diseases["season"][disease[where[0]]])
+            begins[where] = self.times(kind, len(where), rng, season, bool(self.catching[disease[where[0]]]))
+        return begins
 
-def _day(text: str) -> int:
-    return int(np.datetime64(text, "D").astype(np.int64))
 
-
-def clock(kind: int, n: int, rng: np.random.Generator) -> Array:
-    """`n` times of day in seconds."""
-    return np.asarray(draw(rng, np.array(HOURS[kind]), n) * HOUR + rng.integers(0, HOUR, n))
-
-
+BY_REFERRAL, BY_AMBULANCE = 1, 2
+# `turn` counts the visits of one course of illness from 0; `sent` says how somebody came from afar (0: of
+# oneself); `assisted` is 1 or 0 where the bill says so, whatever the register of assistance says (-1).
 CLAIM_DEFAULTS: dict[str, int] = {
     "physician": -1, "discharged": NONE, "registered": 1, "planned": -1, "severity": 0, "nights": 0,
     "status": 0, "settled": NONE, "uploaded": NONE, "terminal": -1, "operator": 0, "identity": 0,
-    "manual": 0, "invoice": 0,
+    "manual": 0, "invoice": 0, "account": -1, "turn": 0, "sent": 0, "assisted": -1,
 }  # fmt: skip
 LINE_DEFAULTS: dict[str, int] = {
     "price": 0, "ordered": NONE, "executed": NONE, "reported": NONE, "positive": -1, "supply": 0,
+    "physician": -1, "dispensed": -1, "local": -1, "trace": -1,
 }  # fmt: skip
 
 
@@ -169,16 +165,14 @@ class Care:
 
     def joined(self, *others: Care) -> Care:
         """This care and the others'; claim keys must differ, lines of the others get new keys."""
-        care = self
-        for other in others:
-            lines = {**other.lines, "key": care.next_line + np.arange(size(other.lines))}
-            care = Care(
-                stack([care.claims, other.claims]),
-                stack([care.lines, lines]),
-                stack([care.diagnoses, other.diagnoses]),
-                stack([care.procedures, other.procedures]),
-            )
-        return care
+        first = self.next_line + np.cumsum([0, *(size(other.lines) for other in others)])
+        lines = [{**o.lines, "key": start + np.arange(size(o.lines))} for o, start in zip(others, first, strict=False)]
+        return Care(
+            stack([self.claims, *(other.claims for other in others)]),
+            stack([self.lines, *lines]),
+            stack([self.diagnoses, *(other.diagnoses for other in others)]),
+            stack([self.procedures, *(other.procedures for other in others)]),
+        )
 
     def kept(self, keys: Array) -> Care:
         """Only the claims with these keys, and what belongs to them."""
@@ -250,6 +244,19 @@ def without_overlaps(claims: Rows, rest_days: float = 1.0) -> Array:
     return kept
 
 
+def at_large(city: City, visits: Rows, stays: Rows) -> Array:
+    """Mask of the visits of people who live and are not in hospital that day."""
+    order = np.lexsort((stays["admitted"], stays["patient"]))
+    # One number for patient and time; stays of a patient do not overlap: only the last one before counts.
+    span = 1 << 36
+    began = (stays["patient"] * span + stays["admitted"] // DAY * DAY)[order]
+    last = np.searchsorted(began, visits["patient"] * span + visits["admitted"], side="right") - 1
+    stay = order[last.clip(0)]
+    inside = (last >= 0) & (stays["patient"][stay] == visits["patient"])
+    inside &= visits["admitted"] < (stays["discharged"][stay] // DAY + 1) * DAY
+    return np.asarray(~inside & city.people.alive(visits["patient"], visits["admitted"]))
+
+
 def with_desk(city: City, claims: Rows, rng: np.random.Generator) -> Rows:
     """The claims with what the desk adds: settlement, terminal, operator, identity check, invoice."""
     n, rates, provider = size(claims), city.rates["care"], claims["provider"]
@@ -260,8 +267,19 @@ def with_desk(city: City, claims: Rows, rng: np.random.Generator) -> Rows:
     # Stays are settled at discharge, or some days later: a long tail.
     ward_wait = np.exp(rng.normal(np.log(3 * HOUR), 1.3, n)).clip(600, 12 * DAY).astype(np.int64)
     manual = rng.random(n) < rates["manual"] * (1 + 2 * (city.providers.tier[provider] == TERTIARY))
-    settled = discharged + np.where(manual, rng.integers(5 * DAY, 40 * DAY, n), np.where(ward, ward_wait, wait))
+    settled = discharged + np.where(ward, ward_wait, wait)
+    # Papers come in some weeks later, and are handled in office hours.
+    handed_in = office_time(discharged + rng.integers(5 * DAY, 40 * DAY, n), is_holiday, rng)
+    # Care at home is settled by the week, on the Monday after it.
+    weekly = claims["kind"] == LONG_TERM
+    monday = (discharged // DAY - 4) // 7 * 7 + 11
+    settled = np.where(weekly, monday * DAY + rng.integers(9 * HOUR, 18 * HOUR, n), settled)
+    manual &= ~weekly
+    settled = np.where(manual, handed_in, settled)
+    desk = np.where(manual, city.people.insured_region[claims["patient"]], city.providers.region[provider])
     late = rng.random(n) < rates["late_uploads"]
+    corrected = rng.random(n) < rates["corrected_uploads"]
+    after = np.where(corrected, rng.integers(2 * DAY, 20 * DAY, n), rng.integers(2, 4 * HOUR, n))
     roll = rng.random(n)
     absent = roll < rates["identity_absent"]
     identity = np.where(absent, 2, np.where(roll > 1 - rates["identity_fail"], 1, 0))
@@ -269,11 +287,13 @@ def with_desk(city: City, claims: Rows, rng: np.random.Generator) -> Rows:
     return claims | {
         "discharged": discharged,
         "settled": settled,
-        "uploaded": settled + np.where(late, rng.integers(20 * DAY, 60 * DAY, n), rng.integers(2, 4 * HOUR, n)),
+        "uploaded": settled + np.where(late, rng.integers(20 * DAY, 60 * DAY, n), after),
         "terminal": np.where(manual, -1, city.providers.terminal(provider, rng)),
-        "operator": rng.integers(0, 4, n) + 4 * city.providers.region[provider],
+        "operator": city.operators.on_duty(desk, settled, rng),
         "identity": identity,
-        "registered": np.where(city.providers.tier[provider] == PHARMACY, -1, np.where(unregistered, 0, 1)),
+        "registered": np.where(
+            np.isin(city.providers.tier[provider], (PHARMACY, CARE_HOME)), -1, np.where(unregistered, 0, 1)
+        ),
         "manual": manual.astype(np.int64),
         "invoice": rng.integers(10**11, 10**12, n),
     }

@@ -1,31 +1,29 @@
-"""A simulated payer on disk: canonical tables in one folder, the truth about them in another beside it."""
+"""One city from end to end: its people and houses, honest care, schemes, and the tables that the payer sees."""
 
 from __future__ import annotations
 
-import json
-import os
-import shutil
-import time
-import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from importlib.resources import files
-from pathlib import Path
+from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from fraud.claims.folder import MANIFEST, TableWriter
-from fraud.claims.simulation.care import Care, City, without_overlaps
+from fraud.claims.simulation.care import Care, City
+from fraud.claims.simulation.homecare import home_care
+from fraud.claims.simulation.identifiers import Identifiers
 from fraud.claims.simulation.items import library
-from fraud.claims.simulation.outcomes import ENTITIES, Known, outcomes, stakes
+from fraud.claims.simulation.mistakes import with_mistakes, with_register
+from fraud.claims.simulation.operators import operators
+from fraud.claims.simulation.outcomes import Known, outcomes, stakes
 from fraud.claims.simulation.people import people
-from fraud.claims.simulation.providers import TIERS, physicians, providers
+from fraud.claims.simulation.physicians import near_family, physicians
+from fraud.claims.simulation.providers import FIRST, LAST, TIERS, providers
 from fraud.claims.simulation.rows import DAY, HOUR, Array, Rows, size, stack, stream, take
-from fraud.claims.simulation.schemes import WHOLE, Deeds, play
-from fraud.claims.simulation.stays import DIED, admissions, chemotherapy, returns, stacked, stays_care
+from fraud.claims.simulation.schemes import play
+from fraud.claims.simulation.schemes.stage import ENTITIES, WHOLE, Deeds
+from fraud.claims.simulation.stays import all_stays, ward_care
 from fraud.claims.simulation.tables import (
     Names,
     billed,
@@ -37,141 +35,87 @@ from fraud.claims.simulation.tables import (
     truth_rows,
 )
 from fraud.claims.simulation.visits import all_visits, visits_care
-from fraud.errors import ClaimsError, InputError, NotKnownError, nearest
 
-__all__ = ["PRESETS", "SimulationResult", "simulate"]
-
-PRESETS: tuple[str, ...] = ("demo",)
-FEWEST_CLAIMS = 1_000
+__all__ = ["Made", "Progress", "honest_city", "made_city"]
 
 Progress = Callable[[str, float], None]
 
 
 @dataclass(frozen=True)
-class SimulationResult:
-    """What was written: rows of each table, the two folders, and how long it took."""
+class Made:
+    """The canonical tables of one city, and the tables of truth about it."""
 
-    to: Path
-    truth: Path
-    counts: dict[str, int]
-    truth_counts: dict[str, int]
-    seconds: float
+    tables: dict[str, pa.Table]
+    truth: dict[str, pa.Table]
 
 
-def simulate(
-    to: str | Path,
-    *,
-    preset: str = "demo",
-    seed: int = 7,
-    schemes: bool = True,
-    claims: int | None = None,
-    progress: Progress | None = None,
-) -> SimulationResult:
-    """Write a simulated payer to the folder `to`, and who did what to the folder `<to>.truth`.
+def made_city(
+    rates: Mapping[str, Any], seed: int, number: int = 0, schemes: bool = True, report: Progress | None = None
+) -> Made:
+    """City `number` of the payer; the same rates, seed and number give the same tables.
 
-    The same preset, seed and number of claims give the same bytes. `claims` is about how many there will be;
-    it scales the population. Without `schemes` everybody is honest and the truth is empty.
-
-    Raises:
-        NotKnownError: there is no such preset.
-        InputError: too few claims are asked for.
-        ClaimsError: one of the folders already holds something.
+    `rates` are those of `presets.rates_of`. Without `schemes` everybody is honest and the truth is empty.
     """
-    started = time.perf_counter()
-    report = progress or (lambda stage, share: None)
-    folder, truth = Path(to), Path(f"{to}.truth")
-    rates = _rates(preset, claims)
-    _refuse_full(folder, truth)
-    city, care = _honest(rates, seed, report)
-    mistakes, care = _sent_twice(city, care)
+    report = report or (lambda stage, share: None)
+    rates = {**rates, "people": {**rates["people"], "regions": _regions(rates, number)}}
+    city, care = honest_city(rates, (seed, number), report)
+    city = with_register(city, care)
+    typed, care = with_mistakes(city, care)
+    twice, care = _sent_twice(city, care)
+    mistakes = np.concatenate([typed, twice])
     deeds: tuple[Deeds, ...] = ()
     if schemes:
         report("planting schemes", 0.5)
         care, deeds = play(city, care, _root(rates))
     report("writing tables", 0.65)
-    written, known = _tables(city, care, mistakes, deeds)
-    counts = _write(folder, written, {"source": "simulation", "preset": preset, "seed": seed})
-    truth_counts = _write_truth(truth, known)
-    report("done", 1.0)
-    return SimulationResult(folder, truth, counts, truth_counts, time.perf_counter() - started)
+    return _tables(city, care, mistakes, deeds, Identifiers(seed, number, rates["cities"]))
 
 
-def _rates(preset: str, claims: int | None) -> dict[str, Any]:
-    """The preset with the wanted number of claims."""
-    if preset not in PRESETS:
-        raise NotKnownError(f'No preset "{preset}"{nearest(preset, PRESETS)}. There are: {", ".join(PRESETS)}.')
-    rates = tomllib.loads(files("fraud.claims.simulation").joinpath(f"{preset}.toml").read_text("utf-8"))
-    wanted = rates["claims"] if claims is None else claims
-    if wanted < FEWEST_CLAIMS:
-        raise InputError(f"{wanted} claims are too few for a city. Ask for {FEWEST_CLAIMS} or more.")
-    return rates | {"wanted": wanted}
-
-
-def _refuse_full(*folders: Path) -> None:
-    for folder in folders:
-        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-            raise ClaimsError(f"{folder}: already holds something. Remove it, or simulate to another folder.")
+def _regions(rates: Mapping[str, Any], number: int) -> list[str]:
+    """Names of the city's regions: with an invented name of the city before them where there are several."""
+    if rates["cities"] == 1:
+        return list(rates["people"]["regions"])
+    places = [a + b + c for c, a, b in product("市州", FIRST, LAST)]
+    turn = number // len(places)
+    return [f"{places[number % len(places)]}{turn or ''}{region}" for region in rates["people"]["regions"]]
 
 
 def _root(rates: Mapping[str, Any]) -> float:
-    """How providers and actors grow with the number of claims: by the root, and their claims by as much."""
+    """How providers and actors grow with the claims of a city: by the root, and their claims by as much."""
     return float(np.sqrt(rates["wanted"] / rates["claims"]))
 
 
-def _honest(rates: dict[str, Any], seed: int, report: Progress) -> tuple[City, Care]:
-    """The city and all care in it, none of it false."""
+def honest_city(rates: Mapping[str, Any], seed: tuple[int, int], report: Progress) -> tuple[City, Care]:
+    """The city and all care in it, none of it false; `rates` are those of `presets.rates_of`."""
     report("settling the city", 0.0)
     city = _settled(rates, seed)
     wanted = rates["wanted"] * (1 - rates["care"]["planted"])
     report("admitting patients", 0.1)
-    city, stays = _stays(city, round(rates["wanted"] * rates["care"]["stays"]))
+    city, admitted = all_stays(city, round(rates["wanted"] * rates["care"]["stays"]), city.stream("stays"))
+    stays = ward_care(city, admitted, city.stream("ward"))
     report("seeing patients", 0.25)
-    visits = all_visits(city, round(wanted) - size(stays.claims), city.stream("visits"))
-    visits = take(visits, _at_large(city, visits, stays.claims))
-    visits["key"] = stays.next_key + np.arange(size(visits))
+    at_home = home_care(city, stays.claims, stays.next_key, city.stream("home care"))
+    left = round(wanted) - size(stays.claims) - size(at_home.claims)
+    visits = all_visits(city, left, stays.claims, city.stream("visits"))
+    visits["key"] = stays.next_key + size(at_home.claims) + np.arange(size(visits))
     seen = visits_care(city, visits, city.stream("visit lines"))
-    return city, _within_period(city, stays.joined(seen))
+    return city, _within_period(city, stays.joined(at_home, seen))
 
 
-def _settled(rates: dict[str, Any], seed: int) -> City:
+def _settled(rates: Mapping[str, Any], seed: tuple[int, int]) -> City:
     start = int(np.datetime64(rates["start"], "D").astype(np.int64))
     lib = library()
     count = max(130, round(rates["wanted"] * rates["people"]["per_claim"]))
-    folk = people(count, start + rates["days"] // 2, rates["people"], lib, stream(seed, "people"))
-    least = {"tertiary": 2, "secondary": 4, "primary": 6, "clinic": 9, "pharmacy": 8}
+    folk = people(count, start, rates["days"], rates["people"], lib, stream(seed, "people"))
+    least = {"tertiary": 2, "secondary": 4, "primary": 6, "clinic": 9, "pharmacy": 8, "care_home": 2}
     wanted = {t: max(least[t], round(rates["providers"][t] * _root(rates))) for t in TIERS}
     regions = rates["people"]["regions"]
-    houses = providers(wanted, start, rates["providers"], folk, regions, lib, stream(seed, "providers"))
-    staff = physicians(houses, start, rates["providers"], lib, stream(seed, "physicians"))
-    return City(rates, seed, start, rates["days"], folk, houses, staff, lib)
-
-
-def _stays(city: City, wanted: int) -> tuple[City, Care]:
-    """Stays without overlaps, and the city with its dead: nobody is treated after a death."""
-    rng = city.stream("stays")
-    cycles = chemotherapy(city, rng)
-    others = admissions(city, max(wanted - size(cycles), 50), rng)
-    stays = stacked([cycles, others, returns(city, others, rng)])
-    stays = take(stays, without_overlaps(stays))
-    stays["key"] = np.arange(size(stays))
-    care = stays_care(city, stays, city.stream("ward"))
-    dead = care.claims["status"] == DIED
-    city = replace(city, people=city.people.with_deaths(care.claims["patient"][dead], care.claims["discharged"][dead]))
-    alive = city.people.alive(care.claims["patient"], care.claims["admitted"])
-    return city, care.kept(care.claims["key"][alive])
-
-
-def _at_large(city: City, visits: Rows, stays: Rows) -> Array:
-    """Mask of the visits of people who live and are not in hospital that day."""
-    order = np.lexsort((stays["admitted"], stays["patient"]))
-    # One number for patient and time; stays of a patient do not overlap: only the last one before counts.
-    span = 1 << 36
-    began = (stays["patient"] * span + stays["admitted"] // DAY * DAY)[order]
-    last = np.searchsorted(began, visits["patient"] * span + visits["admitted"], side="right") - 1
-    stay = order[last.clip(0)]
-    inside = (last >= 0) & (stays["patient"][stay] == visits["patient"])
-    inside &= visits["admitted"] < (stays["discharged"][stay] // DAY + 1) * DAY
-    return np.asarray(~inside & city.people.alive(visits["patient"], visits["admitted"]))
+    days = rates["days"]
+    houses = providers(wanted, start, days, rates["providers"], folk, regions, lib, stream(seed, "providers"))
+    staff = physicians(houses, folk, start, days, rates["providers"], lib, stream(seed, "physicians"))
+    houses = near_family(houses, staff, folk)
+    desk = operators(rates["care"]["operators"], len(regions))
+    return City(rates, seed, start, days, folk, houses, staff, desk, lib)
 
 
 def _within_period(city: City, care: Care) -> Care:
@@ -211,29 +155,27 @@ def _marked(deeds: tuple[Deeds, ...], care: Care, totals: Array, part: str) -> R
     return rows
 
 
-def _tables(
-    city: City, care: Care, mistakes: Array, deeds: tuple[Deeds, ...]
-) -> tuple[dict[str, pa.Table], dict[str, pa.Table]]:
+def _tables(city: City, care: Care, mistakes: Array, deeds: tuple[Deeds, ...], ids: Identifiers) -> Made:
     """The canonical tables, and the tables of truth."""
     care = _within_period(city, care)
     claims = billed(city, care)
     false = _marked(deeds, care, claims["total"], "claims")
-    ids = names(city, care, city.stream("names"))
+    known_as = names(city, care, ids)
     rng = city.stream("tables")
-    lines = numbered(care.lines, claims, ids, rng)
-    written = tables(city, care, claims, lines, ids, rng)
+    lines = numbered(care.lines, claims, known_as, rng)
+    written = tables(city, care, claims, lines, known_as, rng)
     casts = [(i, cast) for i, done in enumerate(deeds) for cast in done.casts]
-    mistakes = np.intersect1d(mistakes, claims["key"])
-    known = Known(claims, false, casts, mistakes)
-    written["outcomes"] = outcome_rows(claims, outcomes(city, known, city.stream("outcomes")), ids)
+    known = Known(claims, false, casts, np.intersect1d(mistakes, claims["key"]))
+    found = outcomes(city, known, city.stream("outcomes"))
+    written["outcomes"] = outcome_rows(claims, found, known_as)
     false_lines = _marked(deeds, care, claims["total"], "lines")
-    claim_id = pa.array(ids.claim[np.searchsorted(claims["key"], false["claim"])], pa.string())
+    claim_id = pa.array(known_as.claim[np.searchsorted(claims["key"], false["claim"])], pa.string())
     truth = {
         "claims": truth_rows(false, claim_id=claim_id),
-        "lines": _line_truth(false_lines, lines, ids),
-        "actors": _actor_truth(known, ids),
+        "lines": _line_truth(false_lines, lines, known_as),
+        "actors": _actor_truth(known, known_as),
     }
-    return written, truth
+    return Made(written, truth)
 
 
 def _line_truth(false: Rows, lines: Rows, ids: Names) -> pa.Table:
@@ -255,33 +197,3 @@ def _actor_truth(known: Known, ids: Names) -> pa.Table:
             for side, column in (("from", "begins"), ("to", "ends"))
         },
     )
-
-
-def _write(folder: Path, written: Mapping[str, pa.Table], manifest: dict[str, Any]) -> dict[str, int]:
-    """Rows written of each table; the folder appears only when it is complete."""
-    partial = folder.with_name(f".{folder.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    counts = {}
-    for name, rows in written.items():
-        with TableWriter(partial, name) as writer:
-            writer.write(rows)
-        counts[name] = rows.num_rows
-    (partial / MANIFEST).write_text(json.dumps(manifest | {"rows": counts}, indent=2) + "\n", "utf-8")
-    _put(partial, folder)
-    return counts
-
-
-def _write_truth(folder: Path, known: Mapping[str, pa.Table]) -> dict[str, int]:
-    partial = folder.with_name(f".{folder.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    for name, rows in known.items():
-        pq.write_table(rows, partial / f"{name}.parquet", compression="zstd")
-    _put(partial, folder)
-    return {name: rows.num_rows for name, rows in known.items()}
-
-
-def _put(partial: Path, folder: Path) -> None:
-    if folder.exists():  # an empty one, see `_refuse_full`
-        folder.rmdir()
-    os.replace(partial, folder)

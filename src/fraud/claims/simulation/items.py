@@ -1,7 +1,9 @@
-"""The knowledge library: items, exclusion pairs, diseases with what is usually ordered for them.
+"""The knowledge library: items, exclusion pairs, diseases with what is usually ordered, published margins.
 
-Codes of diagnoses are real ICD-10 codes. Codes of items follow the form of national lists; prices, caps,
-rates and order sets are invented.
+Codes of diagnoses are real ICD-10 codes, and ATC classes real ATC codes: that of the group where a substance has
+none of its own, none for patent medicines. Codes of items follow the form of national lists; prices, caps, rates
+and order sets are invented. Published margins are those that a simulated payer should fall near, see
+`docs/simulation.md`.
 """
 
 from __future__ import annotations
@@ -16,10 +18,12 @@ import numpy as np
 
 from fraud.claims.simulation.rows import Array, Rows
 
-__all__ = ["LEVELS", "Library", "Order", "library"]
+__all__ = ["LEVELS", "Library", "Margin", "Order", "library", "published"]
 
 LEVELS = ("other", "primary", "secondary", "tertiary")
 TEXT = ("key", "item_code", "name", "category", "class", "atc", "sex_limit", "indications", "level_limit")
+# What only some items have: the share of positive reports, the anaesthesia of an operation, the grade of an antibiotic.
+MORE_TEXT = ("visit_type_limit", "procedure", "anaesthesia", "antibiotic_grade")
 SUPPLY_DAYS = "days_per_unit"
 
 
@@ -38,6 +42,7 @@ class Library:
     items: Rows
     diseases: Rows
     complications: Rows
+    external_causes: Rows
     exclusions: Rows
     visit_orders: tuple[tuple[Order, ...], ...]
     ward_orders: tuple[tuple[Order, ...], ...]
@@ -64,8 +69,15 @@ class Library:
 
     @cached_property
     def codes(self) -> Array:
-        """ICD codes of diseases, then of complications."""
-        return np.concatenate([self.diseases["code"], self.complications["code"]])
+        """ICD codes of diseases, then of complications, then of external causes."""
+        return np.concatenate([self.diseases["code"], self.complications["code"], self.external_causes["code"]])
+
+    @cached_property
+    def causes_of(self) -> tuple[Array, ...]:
+        """For each disease, positions in `codes` of what may have caused the injury; empty where nothing did."""
+        first = len(self.diseases["code"]) + len(self.complications["code"])
+        position = {code: first + i for i, code in enumerate(self.external_causes["code"])}
+        return tuple(np.array([position[c] for c in text.split()], np.int64) for text in self.diseases["causes"])
 
     def keys(self, *names: str) -> Array:
         """Positions of the items with these short keys."""
@@ -102,10 +114,41 @@ def library() -> Library:
         items=items,
         diseases=diseases,
         complications=_columns(_read("complications"), ("code", "name"), ("level", "adult")),
+        external_causes=_columns(_read("external_causes"), ("code", "name"), ()),
         exclusions=_exclusions(position),
         visit_orders=tuple(_orders(text, position) for text in diseases.pop("orders")),
         ward_orders=tuple(_orders(text, position) for text in diseases.pop("ward")),
     )
+
+
+@dataclass(frozen=True)
+class Margin:
+    """A published figure for a population, and the range around it that a simulated payer must keep to."""
+
+    figure: str
+    population: str
+    value: float
+    low: float
+    high: float
+    unit: str
+    year: int
+    source: str
+
+    @property
+    def is_checked(self) -> bool:
+        """Whether the figure was compared with a copy of its source."""
+        return not self.source.startswith("unchecked")
+
+
+def published() -> tuple[Margin, ...]:
+    """The published margins that ship with the package, by figure and population."""
+    return tuple(_margin(record) for record in _read("published"))
+
+
+def _margin(record: dict[str, str]) -> Margin:
+    value, low, high = (float(record[name]) for name in ("value", "low", "high"))
+    texts = {name: record[name] for name in ("figure", "population", "unit", "source")}
+    return Margin(value=value, low=low, high=high, year=int(record["year"]), **texts)
 
 
 def _read(name: str) -> list[dict[str, str]]:
@@ -120,8 +163,8 @@ def _columns(records: list[dict[str, str]], texts: Iterable[str], numbers: Itera
 
 def _items() -> Rows:
     records = _read("items")
-    numbers = ("price_cap", "max_per_day", "max_days_supply", "minutes", "age_min", "age_max", SUPPLY_DAYS)
-    items = _columns(records, (*TEXT, "visit_type_limit", "procedure"), numbers)
+    limits = ("price_cap", "max_per_day", "max_days_supply", "age_min", "age_max")
+    items = _columns(records, (*TEXT, *MORE_TEXT), (*limits, "minutes", "positive_rate", SUPPLY_DAYS))
     level = [LEVELS.index(r["level_limit"]) if r["level_limit"] else 0 for r in records]
     flags = {n: np.array([r[n] == "true" for r in records]) for n in ("large_equipment", "dialysis")}
     return items | flags | {"level": np.array(level)}
@@ -129,7 +172,7 @@ def _items() -> Rows:
 
 def _diseases() -> Rows:
     numbers = ("age_low", "age_high", "complexity", "visits", "emergency", "stays", "season", "los", "weight")
-    texts = ("code", "name", "department", "sex", "drg", "orders", "ward")
+    texts = ("code", "name", "department", "sex", "drg", "orders", "ward", "causes")
     return _columns(_read("diseases"), texts, (*numbers, "onset", "prevalence"))
 
 

@@ -21,22 +21,30 @@ from fraud.claims.simulation.people import FEMALE
 from fraud.claims.simulation.providers import PRIMARY, SECONDARY
 from fraud.claims.simulation.rows import DAY, HOUR, NONE, Array, Rows, size, spread, stack, take
 
-__all__ = ["priced", "visit_lines", "ward_lines"]
+__all__ = ["ORDER_SECONDS", "SALE_SECONDS", "VISIT_SECONDS", "priced", "visit_lines", "ward_lines"]
 
+LATER = 0.75  # how much of the usual is ordered when somebody comes again
+SESSIONS = ("N185", "Z510")  # a session is the same every time
+# Seconds after the beginning in which something is handed over or done at a purchase and at a visit, and the
+# most by which an order comes before it.
+SALE_SECONDS, VISIT_SECONDS, ORDER_SECONDS = (20, 59), (120, 475), 1500
 LONG, SHORT = 84, 28  # days that a prescription for a chronic condition lasts
-NO_ANAESTHESIA = ("delivery", "pci", "endoscopic_haemostasis", "cataract_surgery")
 WARD_DAILY = ("nebuliser", "oxygen", "monitoring", "ventilator", "enteral")
 
 
 def drawn(
-    orders: Sequence[tuple[Order, ...]], disease: Array, taste: Array, fixed: Array, rng: np.random.Generator
-) -> tuple[Array, Array]:
-    """Positions of `disease` and the items ordered; where `fixed`, a person's taste picks among equals."""
+    orders: Sequence[tuple[Order, ...]], disease: Array, taste: Array, fixed: Array, scale: Array,
+    rng: np.random.Generator,
+) -> tuple[Array, Array]:  # fmt: skip
+    """Positions of `disease` and the items ordered; where `fixed`, a person's taste picks among equals.
+
+    `scale` says how many of the usual orders are given.
+    """
     owners, items = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
     for d in np.unique(disease):
         rows = np.flatnonzero(disease == d)
         for turn, order in enumerate(orders[d]):
-            hit = rows[rng.random(len(rows)) < order.chance]
+            hit = rows[rng.random(len(rows)) < order.chance * scale[rows]]
             habit = (taste[hit] * 7.31 + turn * 0.618) % 1.0
             which = np.where(fixed[hit], habit, rng.random(len(hit))) * len(order.items)
             owners.append(hit)
@@ -58,12 +66,13 @@ def _allowed(city: City, claims: Rows, at: Array, item: Array) -> Array:
     shop = (claims["kind"][at] != PHARMACY_VISIT) | (
         city.library.is_category("drug")[item] & ~city.library.is_injection[item]
     )
-    return np.asarray(fits_sex & fits_kind & level & shop & (age >= low) & (age <= high))
+    machine = city.providers.machines[claims["provider"][at], item]
+    return np.asarray(fits_sex & fits_kind & level & shop & machine & (age >= low) & (age <= high))
 
 
 def without_included(lib: Library, lines: Rows) -> Rows:
     """The lines without repeats of an item on a day, and without what a package of that day includes."""
-    base = (lines["claim"] * 100_000 + lines["at"] // DAY) * 1000
+    base = (lines["claim"] * 100_000 + lines["at"] // DAY) * len(lib.items["key"])
     _, first = np.unique(base + lines["item"], return_index=True)
     keep = np.zeros(size(lines), bool)
     keep[first] = True
@@ -77,7 +86,7 @@ def without_included(lib: Library, lines: Rows) -> Rows:
 def priced(city: City, claims: Rows, lines: Rows) -> Rows:
     """The lines at the prices of the claims' providers."""
     at = np.searchsorted(claims["key"], lines["claim"])
-    return lines | {"price": city.providers.price[claims["provider"][at], lines["item"]]}
+    return lines | {"price": city.providers.price_of(claims["provider"][at], lines["item"], lines["at"])}
 
 
 def _reported(city: City, claims: Rows, lines: Rows, slow: float, rng: np.random.Generator) -> Rows:
@@ -86,10 +95,10 @@ def _reported(city: City, claims: Rows, lines: Rows, slow: float, rng: np.random
     since = lines["at"] - claims["admitted"][np.searchsorted(claims["key"], lines["claim"])]
     tested = lib.is_category("laboratory", "examination")[lines["item"]]
     automatic = lib.is_category("bed", "nursing", "other")[lines["item"]]
-    ordered = lines["at"] - (rng.random(n) * np.minimum(since, 1500)).astype(np.int64)
+    ordered = lines["at"] - (rng.random(n) * np.minimum(since, ORDER_SECONDS)).astype(np.int64)
     executed = lines["at"] + rng.integers(30, 2400, n)
     reported = executed + (rng.gamma(2.0, slow / 2, n) * HOUR).astype(np.int64) + 300
-    positive = (rng.random(n) < np.where(lib.items["large_equipment"][lines["item"]], 0.52, 0.4)).astype(np.int64)
+    positive = (rng.random(n) < np.nan_to_num(lib.items["positive_rate"], nan=0.4)[lines["item"]]).astype(np.int64)
     return lines | {
         "ordered": np.where(automatic, NONE, ordered),
         "executed": np.where(automatic, NONE, executed),
@@ -103,7 +112,9 @@ def visit_lines(city: City, claims: Rows, at: Array, disease: Array, rng: np.ran
     lib = city.library
     long_term = (lib.diseases["prevalence"] > 0)[disease]
     taste = city.people.taste[claims["patient"][at]]
-    pair, item = drawn(lib.visit_orders, disease, taste, long_term, rng)
+    session = np.isin(lib.diseases["code"], SESSIONS)[disease]
+    scale = np.where((claims["turn"][at] > 0) & ~session, LATER, 1.0)
+    pair, item = drawn(lib.visit_orders, disease, taste, long_term, scale, rng)
     fee_at, fee = _fees(city, claims, rng)
     where = np.concatenate([at[pair], fee_at])
     item = np.concatenate([item, fee])
@@ -123,7 +134,8 @@ def visit_lines(city: City, claims: Rows, at: Array, disease: Array, rng: np.ran
         claim=claims["key"][where],
         item=item,
         quantity=quantity,
-        at=claims["admitted"][where] + np.where(shop[where], rng.integers(20, 59, n), rng.integers(120, 475, n)),
+        at=claims["admitted"][where]
+        + np.where(shop[where], rng.integers(*SALE_SECONDS, n), rng.integers(*VISIT_SECONDS, n)),
         supply=supply,
     )
     return priced(city, claims, _reported(city, claims, without_included(lib, lines), 0.8, rng))
@@ -165,19 +177,33 @@ def _fees(city: City, claims: Rows, rng: np.random.Generator) -> tuple[Array, Ar
 def ward_lines(city: City, stays: Rows, rng: np.random.Generator) -> Rows:
     """Lines of stays, day by day: bed, nursing, what the disease asks for and what complications add."""
     lib, n = city.library, size(stays)
-    everything = np.arange(n)
     taste = city.people.taste[stays["patient"]]
-    at, item = drawn(lib.ward_orders, stays["disease"], taste, np.zeros(n, bool), rng)
+    at, item = drawn(lib.ward_orders, stays["disease"], taste, np.zeros(n, bool), np.ones(n), rng)
     common_at, common = _common(city, stays, rng)
     at, item = np.concatenate([at, common_at]), np.concatenate([item, common])
     item = _for_tumour(city, stays, at, item)
     allowed = _allowed(city, stays, at, item)
+    at, item = at[allowed], item[allowed]
+    lying = lib.is_category("bed")[item]
+    own_bed = np.full(n, -1)
+    own_bed[at[lying]] = item[lying]
     parts = [
-        _ordered_days(city, stays, at[allowed], item[allowed], rng),
-        _bed_days(city, stays, everything, rng),
+        _ordered_days(city, stays, at[~lying], item[~lying], rng),
+        _bed_days(city, stays, own_bed, rng),
     ]
-    lines = without_included(lib, stack(parts))
+    lines = _in_charge(city, stays, without_included(lib, stack(parts)), rng)
     return priced(city, stays, _reported(city, stays, lines, 5.0, rng))
+
+
+def _in_charge(city: City, stays: Rows, lines: Rows, rng: np.random.Generator) -> Rows:
+    """The lines with who ordered them: the physician of the stay, or who stands in while that one is away."""
+    at = np.searchsorted(stays["key"], lines["claim"])
+    who = stays["physician"][at]
+    away = np.flatnonzero((who >= 0) & city.physicians.is_away(who, lines["at"]))
+    house, department = stays["provider"][at[away]], city.library.department_of[stays["disease"][at[away]]]
+    other = city.physicians.on_ward(house, department, lines["at"][away], rng)
+    who[away] = np.where(other >= 0, other, who[away])
+    return lines | {"physician": who}
 
 
 TUMOUR_DRUGS = {
@@ -234,7 +260,7 @@ def _ordered_days(city: City, stays: Rows, at: Array, item: Array, rng: np.rando
     n = len(item)
     surgery = lib.is_category("surgery")[item]
     implant = lib.is_category("consumable")[item]
-    daily = lib.is_injection[item] | lib.is_category("therapy")[item] | np.isin(item, lib.keys(*WARD_DAILY, "infusion"))
+    daily = _given_daily(lib)[item]
     repeated = lib.is_category("laboratory")[item] & (rng.random(n) < 0.45)
     course = np.ceil(nights * rng.uniform(0.45, 0.95, n)).astype(np.int64)
     once_only = np.isin(item, lib.keys("alteplase", "oxytocin", "paclitaxel", "oxaliplatin", "pemetrexed"))
@@ -255,25 +281,41 @@ def _ordered_days(city: City, stays: Rows, at: Array, item: Array, rng: np.rando
     inside = day < nights[owner]
     owner, day = owner[inside], day[inside]
     quantity, supply = _boxes(lib, item, nights)
-    # Vials of a day: the dose of the patient, the same throughout the stay.
+    # Vials or hours of a day: the same for a patient throughout the stay.
     given = np.where(lib.is_injection[item] & ~once_only, rng.integers(2, 6, n), quantity)
+    given = np.where(_by_the_hour(lib)[item], rng.integers(6, 21, n), given)
+    given = np.minimum(given, np.nan_to_num(lib.items["max_per_day"], nan=99)[item].astype(np.int64))
     lines = _at_day(stays, at[owner], item[owner], day, given[owner], supply[owner], rng)
-    under = surgery & ~np.isin(item, lib.keys(*NO_ANAESTHESIA))
-    extra = np.full(under.sum(), lib.position["anaesthesia"])
+    asleep = np.array([lib.position.get(key, -1) for key in lib.items["anaesthesia"]])[item]
+    under = surgery & (asleep >= 0)
+    extra = asleep[under]
     ones = np.ones(len(extra), np.int64)
     narcosis = _at_day(stays, at[under], extra, operation_day[under], ones, ones * 0, rng)
     return stack([lines, narcosis])
 
 
-def _bed_days(city: City, stays: Rows, which: Array, rng: np.random.Generator) -> Rows:
-    """A bed and a grade of nursing for every day of every stay."""
-    lib = city.library
-    owner, day = days_of(stays["nights"][which])
+def _by_the_hour(lib: Library) -> Array:
+    """For each item, whether its units are hours of a day."""
+    return np.array([str(key).endswith("_hour") for key in lib.items["key"]])
+
+
+def _given_daily(lib: Library) -> Array:
+    """For each item, whether it is given day after day on a ward: infusions, therapy, nursing, oxygen."""
+    by_day = np.array([str(name).endswith("(日)") for name in lib.items["name"]])
+    named = np.isin(lib.items["key"], [*WARD_DAILY, "infusion"])
+    return np.asarray(lib.is_injection | lib.is_category("therapy", "nursing") | named | by_day | _by_the_hour(lib))
+
+
+def _bed_days(city: City, stays: Rows, own_bed: Array, rng: np.random.Generator) -> Rows:
+    """A bed and a grade of nursing for every day of every stay; `own_bed` where the disease needs another one."""
+    lib, which = city.library, np.arange(size(stays))
+    owner, day = days_of(stays["nights"])
     tier = city.providers.tier[stays["provider"]][owner]
     grave = stays["severity"][owner]
     two_beds = ((city.people.taste[stays["patient"]] * 5.3) % 1.0 < 0.4)[owner] & (tier <= SECONDARY)
     intensive = (grave >= 2) & (tier <= SECONDARY) & (day < 3)
     bed = np.select([intensive, two_beds], list(lib.keys("bed_icu", "bed_two")), lib.position["bed"])
+    bed = np.where(own_bed[owner] >= 0, own_bed[owner], bed)
     close = (grave >= 1) & (day < 3)
     light = (tier == PRIMARY) | (day >= 6)
     grades = lib.keys("nursing_icu", "nursing_i", "nursing_iii")
@@ -290,7 +332,7 @@ def _at_day(
     begins = stays["admitted"][at]
     midnight = begins // DAY * DAY
     rest = midnight + DAY - 60 - begins
-    first = begins + (rng.random(len(at)) * np.minimum(rest, 8 * HOUR)).astype(np.int64)
+    first = begins + (rng.random(len(at)) * np.clip(rest, 20, 8 * HOUR)).astype(np.int64)
     later = midnight + day * DAY + rng.integers(7 * HOUR, 18 * HOUR, len(at))
     at_second = np.where(day == 0, first, later)
     return lines_of(claim=stays["key"][at], item=item, quantity=quantity, at=at_second, supply=supply)

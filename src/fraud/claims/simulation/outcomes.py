@@ -9,13 +9,12 @@ from functools import cached_property
 import numpy as np
 
 from fraud.claims.simulation.care import City
-from fraud.claims.simulation.rows import DAY, HOUR, Array, Rows, size, stack, take
-from fraud.claims.simulation.schemes import SCHEMES, Cast
+from fraud.claims.simulation.rows import DAY, HOUR, NEVER, Array, Rows, size, stack, take
+from fraud.claims.simulation.schemes import SCHEMES
+from fraud.claims.simulation.schemes.stage import CLAIM, ENTITIES, PATIENT, PHYSICIAN, PROVIDER, Cast
 
-__all__ = ["ENTITIES", "SOURCES", "VERDICTS", "Known", "outcomes", "stakes"]
+__all__ = ["INVESTIGATORS", "SOURCES", "VERDICTS", "Known", "outcomes", "stakes"]
 
-ENTITIES = ("provider", "patient", "claim")
-CLAIM = 2
 VERDICTS = (
     "confirmed_fraud", "confirmed_abuse", "improper_payment", "waste", "false_positive",
     "insufficient_evidence", "appeal_upheld", "data_error", "pending",
@@ -23,23 +22,8 @@ VERDICTS = (
 FRAUD, ABUSE, IMPROPER, WASTE, CLEARED, INSUFFICIENT, UPHELD, DATA_ERROR, PENDING = range(len(VERDICTS))
 SOURCES = ("desk_review", "inspection", "complaint", "random_check", "data_check")
 
-# What is usually found for a violation, and how easily reviewers come upon a claim of it.
-VERDICT_OF = {
-    "T01": ABUSE, "T02": FRAUD, "T06": FRAUD, "T24": FRAUD, "T23": FRAUD, "T26": FRAUD, "T17": ABUSE,
-    "T07": IMPROPER, "T09": IMPROPER,
-}  # fmt: skip
-EASE = {
-    "T01": 1.3,
-    "T02": 0.9,
-    "T06": 0.9,
-    "T24": 0.8,
-    "T23": 1.1,
-    "T26": 0.6,
-    "T17": 0.9,
-    "T07": 1.3,
-    "T09": 1.4,
-}
-INVESTIGATORS = 8
+INVESTIGATORS = 24
+REVIEWED = (PROVIDER, PATIENT, PHYSICIAN)
 
 
 @dataclass(frozen=True)
@@ -53,12 +37,12 @@ class Known:
 
     @cached_property
     def actors(self) -> Rows:
-        """One row for each part in a scheme: entity, who, scheme, begins, ends."""
+        """One row for each part in a scheme: entity, who, scheme, begins, ends, decided."""
         none = np.zeros(0, np.int64)
-        parts: list[Rows] = [dict.fromkeys(("entity", "who", "scheme", "begins", "ends"), none)]
+        parts: list[Rows] = [dict.fromkeys(("entity", "who", "scheme", "begins", "ends", "decided"), none)]
         for scheme, cast in self.casts:
-            sides = {"who": cast.who, "begins": cast.begins, "ends": cast.ends}
-            n = len(cast.who)
+            sides = {"who": cast.who, "begins": cast.begins, "ends": cast.last, "decided": cast.decided}
+            n = len(cast)
             parts.append(sides | {"entity": np.full(n, cast.entity), "scheme": np.full(n, scheme)})
         return stack(parts)
 
@@ -69,7 +53,7 @@ def outcomes(city: City, known: Known, rng: np.random.Generator) -> Rows:
     Columns: entity, id (a key or position), verdict, scheme (-1: none), begins, ends, decided (seconds),
     amount (cents), source and two investigators.
     """
-    reviews = stack([_claim_reviews(city, known, rng), *(_actor_reviews(city, known, e, rng) for e in (0, 1))])
+    reviews = stack([_claim_reviews(city, known, rng), *(_actor_reviews(city, known, e, rng) for e in REVIEWED)])
     rows = stack([_verdicts(city, reviews, rng), _data_errors(city, known, rng)])
     rows = stack([rows, _appeals(city, rows, rng)])
     rows = take(rows, rows["decided"] < city.ends)
@@ -94,7 +78,7 @@ def _claim_reviews(city: City, known: Known, rng: np.random.Generator) -> Rows:
     false = known.false_claims
     false = take(false, np.unique(false["claim"], return_index=True)[1])  # one review for each claim
     at = np.searchsorted(claims["key"], false["claim"])
-    ease = np.array([EASE[s.violation] for s in SCHEMES])[false["scheme"]]
+    ease = np.array([s.ease for s in SCHEMES])[false["scheme"]]
     dear = (claims["total"][at] / np.median(claims["total"])).clip(0.2, 20) ** 0.25
     pull = ease * dear * len(at) / max(np.sum(ease * dear), 1e-9)  # one on average
     found = rng.random(len(at)) < (rates["guilty_reviewed"] * pull).clip(0, 0.9)
@@ -123,39 +107,45 @@ def _office_hours(at: Array, rng: np.random.Generator) -> Array:
 
 
 def _actor_reviews(city: City, known: Known, entity: int, rng: np.random.Generator) -> Rows:
-    """Most guilty providers and some guilty patients, and a good many who are cleared."""
-    rates, name = city.rates["outcomes"], ("provider", "patient")[entity]
+    """The inspections that actors met, and those of a good many others, who are cleared."""
     guilty = take(known.actors, known.actors["entity"] == entity)
-    paid = np.bincount(known.claims[name], known.claims["total"])
-    honest = np.setdiff1d(np.flatnonzero(paid > 0), guilty["who"])
-    count = round(len(honest) * rates[f"cleared_{name}s"])
-    weight = np.sqrt(paid[honest])
-    cleared = rng.choice(honest, count, replace=False, p=weight / weight.sum())
-    found = take(guilty, rng.random(size(guilty)) < rates[f"guilty_{name}s"])
-    earliest = np.r_[found["begins"] + 75 * DAY, np.full(count, city.begins + 60 * DAY)]
-    latest = np.minimum(np.r_[found["begins"] + 420 * DAY, np.full(count, city.ends)], city.ends)
-    decided = earliest + (rng.random(len(earliest)) * (latest - earliest).clip(0)).astype(np.int64)
-    decided = _office_hours(np.where(latest > earliest, decided, city.ends), rng)
-    ends = np.minimum(np.r_[found["ends"], np.full(count, city.ends)], decided - 10 * DAY)
+    found = take(guilty, guilty["decided"] < NEVER)
+    cleared = _cleared(city, known, entity, guilty["who"], rng)
+    n = len(cleared)
+    late = city.begins + 60 * DAY + (rng.random(n) * (city.ends - city.begins - 60 * DAY)).astype(np.int64)
+    decided = _office_hours(np.r_[found["decided"], late], rng)
+    ends = np.minimum(np.r_[found["ends"], np.full(n, city.ends)], decided - 10 * DAY)
     begins = np.r_[found["begins"], np.maximum(decided[size(found) :] - 200 * DAY, city.begins)]
-    amount = np.r_[stakes(known, found), np.zeros(count, np.int64)]
-    scheme = np.r_[found["scheme"], np.full(count, -1)]
+    amount = np.r_[stakes(known, found), np.zeros(n, np.int64)]
+    scheme = np.r_[found["scheme"], np.full(n, -1)]
     return _review(entity, np.r_[found["who"], cleared], scheme, begins, ends, decided, amount)
+
+
+def _cleared(city: City, known: Known, entity: int, guilty: Array, rng: np.random.Generator) -> Array:
+    """Some of those with no part in any scheme, who are inspected all the same: rather the dear ones."""
+    who = known.claims[ENTITIES[entity]]
+    paid = np.bincount(who[who >= 0], known.claims["total"][who >= 0])
+    honest = np.setdiff1d(np.flatnonzero(paid > 0), guilty)
+    count = round(len(honest) * city.rates["outcomes"][f"cleared_{ENTITIES[entity]}s"])
+    weight = np.sqrt(paid[honest])
+    return np.asarray(rng.choice(honest, count, replace=False, p=weight / weight.sum()))
 
 
 def stakes(known: Known, actors: Rows) -> Array:
     """Cents at stake for each actor in a scheme."""
     false, claims = known.false_claims, known.claims
     at = np.searchsorted(claims["key"], false["claim"])
-    owners = np.stack([claims["provider"][at], claims["patient"][at]])[actors["entity"]]
-    same = (owners == actors["who"][:, None]) & (false["scheme"] == actors["scheme"][:, None])
-    return np.asarray((same * false["amount"]).sum(axis=1))
+    out = np.zeros(size(actors), np.int64)
+    for i, (entity, who, scheme) in enumerate(zip(actors["entity"], actors["who"], actors["scheme"], strict=True)):
+        own = (claims[ENTITIES[entity]][at] == who) & (false["scheme"] == scheme)
+        out[i] = false["amount"][own].sum()
+    return out
 
 
 def _verdicts(city: City, reviews: Rows, rng: np.random.Generator) -> Rows:
     """Verdicts of the reviews: mostly right; what is not decided by the end may show as pending."""
     rates, n = city.rates["outcomes"], size(reviews)
-    usual = np.array([VERDICT_OF[s.violation] for s in SCHEMES])
+    usual = np.array([VERDICTS.index(s.verdict) for s in SCHEMES])
     guilty = reviews["scheme"] >= 0
     scheme = reviews["scheme"].copy()
     verdict = np.where(guilty, usual[scheme], CLEARED)

@@ -9,18 +9,23 @@ from typing import Any
 import numpy as np
 
 from fraud.claims.simulation.items import Library
-from fraud.claims.simulation.rows import DAY, Array, draw
+from fraud.claims.simulation.rows import DAY, NEVER, NONE, Array, draw
 
-__all__ = ["FEMALE", "MALE", "NEVER", "People", "people"]
+__all__ = ["FEMALE", "MALE", "People", "people"]
 
 MALE, FEMALE = 0, 1
-NEVER = np.iinfo(np.int64).max  # a death that has not happened
 YEAR_DAYS = 365.25
 
 
 @dataclass(frozen=True)
 class People:
-    """One entry for each person; `birth` in days, `died` in seconds since 1970, `place` in degrees."""
+    """One entry for each person; `birth` in days, `died` in seconds since 1970, `place` in degrees.
+
+    `assistance` is 0 for none; `assistance_from` and `assistance_to` are its first and last day (`NONE`: never).
+    `unsettled` are those who live elsewhere than insured and have not told the payer. `twin` is the position
+    of the other twin, `namesake` that of a stranger of the same sex and birthday with the same doctors (-1:
+    none). `sex_written` is what the register says: now and then somebody mistyped it.
+    """
 
     birth: Array
     sex: Array
@@ -28,12 +33,17 @@ class People:
     insured_region: Array
     insurance: Array
     assistance: Array
+    assistance_from: Array
+    assistance_to: Array
     household: Array
     place: Array
     frailty: Array
     taste: Array
     conditions: Array
     twin: Array
+    namesake: Array
+    unsettled: Array
+    sex_written: Array
     died: Array
 
     def __len__(self) -> int:
@@ -45,8 +55,14 @@ class People:
         return (np.asarray(at) / DAY - self.birth[person]) / YEAR_DAYS
 
     def alive(self, person: Array, at: Array) -> Array:
-        """Whether the person lives at that time."""
-        return np.asarray(self.died[person] > at)
+        """Whether the person lives at that time: born, and not dead."""
+        return np.asarray((self.died[person] > at) & (self.birth[person] * DAY <= at))
+
+    def assisted(self, person: Array, at: Array) -> Array:
+        """Whether the person has medical assistance at that time."""
+        day = np.asarray(at) // DAY
+        within = (day >= self.assistance_from[person]) & (day <= self.assistance_to[person])
+        return np.asarray((self.assistance[person] > 0) & within)
 
     def fits(self, person: Array, disease: Array, library: Library, at: Array) -> Array:
         """Whether sex and age allow the disease."""
@@ -66,14 +82,15 @@ class People:
 CENTRES = np.array([[30.31, 120.22], [30.27, 120.05], [29.98, 120.14]])
 
 
-def people(n: int, at_day: int, rates: Mapping[str, Any], lib: Library, rng: np.random.Generator) -> People:
-    """`n` persons in households, with ages as of `at_day` (days since 1970)."""
+def people(n: int, start: int, days: int, rates: Mapping[str, Any], lib: Library, rng: np.random.Generator) -> People:
+    """`n` persons in households, with ages as of the middle of the period; some are born within it."""
+    at_day = start + days // 2
     household = np.sort(rng.integers(0, max(1, int(n / 2.7)), n))
     homes = household[-1] + 1
     home_region = draw(rng, np.array(rates["region_shares"]), homes)
     spot = CENTRES[home_region] + rng.normal(0, [0.05, 0.06], (homes, 2))
     region = home_region[household]
-    age = _ages(n, rates["ages"], rng)
+    age = _ages(n, rates["ages"], days / 2 / YEAR_DAYS, rng)
     born = (at_day - age * YEAR_DAYS).astype(np.int64)
     moved = rng.random(n) < rates["moved"]
     folk = People(
@@ -82,21 +99,28 @@ def people(n: int, at_day: int, rates: Mapping[str, Any], lib: Library, rng: np.
         region=region,
         insured_region=np.where(moved, (region + 1) % len(CENTRES), region),
         insurance=_insurance(age, rates, rng),
-        assistance=np.where(rng.random(n) < rates["assisted"], rng.integers(1, 4, n), 0),
+        **_assistance(n, at_day, rates, rng),
         household=household,
         place=spot[household],
         frailty=rng.gamma(1.6, 1 / 1.6, n),
         taste=rng.random(n),
         conditions=np.zeros((n, len(lib.diseases["code"])), bool),
         twin=np.full(n, -1),
+        namesake=np.full(n, -1),
+        unsettled=moved & (rng.random(n) < 0.35),
+        sex_written=np.zeros(n, np.int64),
         died=np.full(n, NEVER),
     )
     folk = _twins(folk, max(2, round(rates["twin_pairs"] * n / 4000)), at_day, rng)
+    folk = _namesakes(folk, max(1, round(rates["namesakes"] * n / 4000)), at_day, rng)
+    folk = replace(folk, sex_written=folk.sex.copy())
     return replace(folk, conditions=_conditions(folk, at_day, lib, rng))
 
 
-def _ages(n: int, bands: list[list[float]], rng: np.random.Generator) -> Array:
+def _ages(n: int, bands: list[list[float]], unborn: float, rng: np.random.Generator) -> Array:
+    """Ages in the middle of the period; the youngest are born up to `unborn` years later."""
     low, high, share = np.array(bands).T
+    low = np.where(low == 0, -unborn, low)
     band = draw(rng, share, n)
     return np.asarray(low[band] + rng.random(n) * (high[band] + 1 - low[band]))
 
@@ -106,6 +130,17 @@ def _insurance(age: Array, rates: Mapping[str, Any], rng: np.random.Generator) -
     roll = rng.random(len(age))
     employee = (roll < rates["employee"] / 0.8) & (age >= 19)
     return np.where(roll > 1 - rates["other_scheme"], 2, np.where(employee, 0, 1))
+
+
+def _assistance(n: int, at_day: int, rates: Mapping[str, Any], rng: np.random.Generator) -> dict[str, Array]:
+    """Medical assistance of the poor, for a year or more; for some it lapses, or begins, within the period."""
+    helped = rng.random(n) < rates["assisted"]
+    first = at_day - rng.integers(-250, 900, n)
+    return {
+        "assistance": np.where(helped, rng.integers(1, 4, n), 0),
+        "assistance_from": np.where(helped, first, NONE),
+        "assistance_to": np.where(helped, first + rng.integers(1, 4, n) * 365 + rng.integers(0, 60, n), NONE),
+    }
 
 
 def _twins(folk: People, pairs: int, at_day: int, rng: np.random.Generator) -> People:
@@ -126,6 +161,19 @@ def _twins(folk: People, pairs: int, at_day: int, rng: np.random.Generator) -> P
     return replace(folk, birth=birth, insurance=insurance, twin=twin, frailty=frailty, **same)
 
 
+def _namesakes(folk: People, pairs: int, at_day: int, rng: np.random.Generator) -> People:
+    """Strangers of one region who happen to share sex and birthday, and will have the same doctors."""
+    age = folk.age(np.arange(len(folk)), np.full(len(folk), at_day * DAY))
+    grown = rng.permutation(np.flatnonzero((age > 30) & (age < 80) & (folk.twin < 0)))
+    grown = grown[np.argsort(folk.region[grown], kind="stable")]
+    one, two = grown[0 : 2 * pairs : 2], grown[1 : 2 * pairs : 2]
+    one = one[: len(two)]
+    birth, sex, namesake = folk.birth.copy(), folk.sex.copy(), folk.namesake.copy()
+    birth[two], sex[two] = birth[one], sex[one]
+    namesake[two] = one
+    return replace(folk, birth=birth, sex=sex, namesake=namesake)
+
+
 def _conditions(folk: People, at_day: int, lib: Library, rng: np.random.Generator) -> Array:
     """Chronic conditions; the chance grows with the years since the usual onset."""
     d = lib.diseases
@@ -136,4 +184,9 @@ def _conditions(folk: People, at_day: int, lib: Library, rng: np.random.Generato
         grown = np.clip((age - d["onset"][i]) / 25, 0, 1.6) + 0.35
         may = folk.fits(everyone, np.full(len(folk), i), lib, np.full(len(folk), at_day * DAY))
         out[:, i] = may & (age >= d["onset"][i]) & (rng.random(len(folk)) < d["prevalence"][i] * grown)
+    # However small the city, its dialysis clinic has patients.
+    kidney = lib.disease["N185"]
+    short = len(folk) // 900 + 1 - int(out[:, kidney].sum())
+    old = rng.permutation(np.flatnonzero((age > 50) & (age < 80) & ~out[:, kidney]))
+    out[old[: max(short, 0)], kidney] = True
     return out

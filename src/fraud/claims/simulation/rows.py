@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 __all__ = [
     "DAY",
     "HOUR",
+    "NEVER",
     "NONE",
     "Array",
     "Rows",
@@ -32,11 +33,12 @@ Rows = dict[str, Array]
 DAY = 86_400
 HOUR = 3_600
 NONE = np.iinfo(np.int64).min  # a time that is not known
+NEVER = np.iinfo(np.int64).max  # a time that does not come
 
 
-def stream(seed: int, name: str) -> np.random.Generator:
+def stream(seed: Sequence[int], name: str) -> np.random.Generator:
     """A generator of its own for each stage, so that a change of one stage leaves the others alone."""
-    return np.random.default_rng([seed, zlib.crc32(name.encode())])
+    return np.random.default_rng([*seed, zlib.crc32(name.encode())])
 
 
 def size(rows: Rows) -> int:

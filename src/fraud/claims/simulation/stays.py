@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
-from fraud.claims.simulation.care import INPATIENT, Care, City, claims_of, clock, with_desk
+from fraud.claims.simulation.care import (
+    BY_AMBULANCE,
+    BY_REFERRAL,
+    INPATIENT,
+    Care,
+    City,
+    claims_of,
+    clock,
+    with_desk,
+    without_overlaps,
+)
+from fraud.claims.simulation.courses import SERIES, TUMOURS, caused, chosen_tier, deliveries, patients_for, with_end
 from fraud.claims.simulation.orders import ward_lines
 from fraud.claims.simulation.providers import PRIMARY, SECONDARY, TERTIARY
-from fraud.claims.simulation.rows import DAY, HOUR, Array, Rows, draw, occurrence, size, spread, stack, take
-from fraud.claims.simulation.visits import chosen_tier, patients_for
+from fraud.claims.simulation.rows import DAY, Array, Rows, draw, occurrence, size, spread, stack, take
 
 __all__ = [
     "DIED",
     "WEIGHT_OF_SEVERITY",
-    "admissions",
-    "chemotherapy",
+    "all_stays",
     "complications",
-    "returns",
-    "stacked",
     "stays_care",
+    "ward_care",
     "with_end",
 ]
 
@@ -32,29 +42,34 @@ LONGER = np.array([1.0, 1.25, 1.6])  # length of stay by severity
 def admissions(city: City, n: int, rng: np.random.Generator) -> Rows:
     """About `n` stays; those who could not have the disease drop out."""
     lib, folk, houses = city.library, city.people, city.providers
-    disease = draw(rng, lib.diseases["stays"], n)
+    common = lib.diseases["stays"] * ~np.isin(lib.diseases["code"], SERIES)
+    disease = draw(rng, common * np.where(city.catching, city.wave.mean(), 1.0), n)
     person = patients_for(city, disease, "stays", rng)
-    begins = np.zeros(n, np.int64)
-    for season in np.unique(lib.diseases["season"][disease]):
-        where = np.flatnonzero(lib.diseases["season"][disease] == season)
-        begins[where] = city.times(INPATIENT, len(where), rng, season)
+    begins = city.onsets(INPATIENT, disease, rng)
     complexity = lib.diseases["complexity"][disease].astype(np.int64)
     tier = chosen_tier(complexity, list(city.rates["care"]["stay_tiers"].values()), rng)
     tier = np.where(lib.needs_hospital[disease] & (tier == PRIMARY), SECONDARY, tier)
-    provider = houses.visited(person, tier, folk, city.rates["providers"], rng)
-    referred = (tier == TERTIARY) & (complexity == 3) & (rng.random(n) < 0.55)
+    provider = houses.visited(person, tier, folk, city.rates["providers"], rng, begins)
+    referred = (tier == TERTIARY) & (complexity == 3) & (rng.random(n) < 0.42)
     provider = np.where(referred, houses.referral, provider)
     severity = _severity(folk.age(person, begins), complexity, provider == houses.referral, rng)
-    usual = lib.diseases["los"][disease] * LONGER[severity] * np.array([1.05, 1.0, 0.9, 1, 1])[tier]
+    usual = lib.diseases["los"][disease] * LONGER[severity] * np.array([1.05, 1.0, 0.9, 1, 1, 1])[tier]
     nights = np.round(np.exp(rng.normal(np.log(usual), 0.33))).astype(np.int64).clip(1, 60)
     planned = (complexity < 3) & (rng.random(n) < city.rates["care"]["planned"])
     claims = claims_of(
         0, patient=person, provider=provider, kind=np.full(n, INPATIENT), disease=disease,
-        physician=city.physicians.on_duty(provider, lib.department_of[disease], rng), severity=severity,
-        admitted=begins, nights=nights, planned=planned.astype(np.int64),
+        severity=severity, admitted=begins, nights=nights, planned=planned.astype(np.int64),
+        sent=_sent(planned, referred, rng),
     )  # fmt: skip
     claims = with_end(claims, rng)
     return take(claims, folk.fits(person, disease, lib, begins))
+
+
+def _sent(planned: Array, referred: Array, rng: np.random.Generator) -> Array:
+    """How somebody who is treated away from home came there: sent by a colleague, in an ambulance, or of oneself."""
+    roll = rng.random(len(planned))
+    by = np.where(referred | (roll < 0.3), BY_REFERRAL, 0)
+    return np.where(~planned & ~referred & (roll > 0.7), BY_AMBULANCE, by)
 
 
 def returns(city: City, stays: Rows, rng: np.random.Generator) -> Rows:
@@ -68,13 +83,6 @@ def returns(city: City, stays: Rows, rng: np.random.Generator) -> Rows:
     return with_end(again | {"admitted": begins, "nights": nights}, rng)
 
 
-def with_end(claims: Rows, rng: np.random.Generator) -> Rows:
-    """The stays with a discharge in working hours, after their nights."""
-    n = size(claims)
-    end = (claims["admitted"] // DAY + claims["nights"]) * DAY + 9 * HOUR + rng.integers(0, 7 * HOUR, n)
-    return claims | {"discharged": end}
-
-
 def _severity(age: Array, complexity: Array, referral: Array, rng: np.random.Generator) -> Array:
     """0 without, 1 with a complication, 2 with a major one: more for the old and for the referral centre."""
     odds = (0.5 + np.clip(age, 0, 90) / 90) * (0.6 + 0.25 * complexity) * np.where(referral, 1.7, 1.0)
@@ -85,7 +93,7 @@ def _severity(age: Array, complexity: Array, referral: Array, rng: np.random.Gen
 def chemotherapy(city: City, rng: np.random.Generator) -> Rows:
     """Planned short readmissions every two or three weeks: they look like split stays, and are not."""
     lib, folk = city.library, city.people
-    tumours = np.array([lib.disease[c] for c in ("C349", "C189", "C169", "C509")])
+    tumours = np.array([lib.disease[c] for c in TUMOURS])
     ill = np.flatnonzero(folk.conditions[:, tumours].any(axis=1))
     person = ill[rng.random(len(ill)) < 0.75]
     cycles = rng.integers(4, 9, len(person))
@@ -98,27 +106,93 @@ def chemotherapy(city: City, rng: np.random.Generator) -> Rows:
     n, disease = len(owner), lib.disease["Z511"]
     tier = np.where(rng.random(len(person)) < 0.7, TERTIARY, SECONDARY)
     provider = city.providers.usual[person, tier][owner]
-    oncology = np.full(n, lib.departments.index("oncology"))
     claims = claims_of(
         0, patient=person[owner], provider=provider, kind=np.full(n, INPATIENT),
         disease=np.full(n, disease), admitted=day * DAY + clock(INPATIENT, n, rng),
         planned=np.ones(n, np.int64), nights=rng.integers(1, 4, n),
-        physician=city.physicians.on_duty(provider, oncology, rng),
     )  # fmt: skip
     return with_end(claims, rng)
 
 
+def hospice(city: City, rng: np.random.Generator) -> Rows:
+    """Last weeks of people with a tumour or of great age at the hospice: most of its stays end with a death."""
+    lib, folk = city.library, city.people
+    house = city.providers.odd.hospice
+    age = folk.age(np.arange(len(folk)), np.full(len(folk), city.begins))
+    ill = folk.conditions[:, [lib.disease[c] for c in TUMOURS]].any(axis=1)
+    able = np.flatnonzero((age > 46) & (ill | (age > 82)))
+    known = ("Z515" in lib.disease) & (house >= 0)
+    count = min(len(able) // 3, round(len(folk) * city.rates["care"]["hospice"])) * known
+    person = rng.choice(able, count, replace=False)
+    n, begins = count, city.times(INPATIENT, count, rng)
+    claims = claims_of(
+        0, patient=person, provider=np.full(n, house), kind=np.full(n, INPATIENT), planned=np.ones(n, np.int64),
+        disease=np.full(n, lib.disease.get("Z515", 0)), admitted=begins, nights=rng.integers(2, 25, n),
+        status=np.where(rng.random(n) < 0.85, DIED, 0),
+    )  # fmt: skip
+    return with_end(claims, rng)
+
+
+AFTER_WHICH = ("I639", "S720", "S721", "M480", "I619", "G839", "S062", "I619")
+
+
+def rehabilitation(city: City, stays: Rows, rng: np.random.Generator) -> Rows:
+    """Weeks at the rehabilitation hospital after a stroke or a broken hip: long stays with much therapy."""
+    lib, house = city.library, city.providers.odd.rehab
+    after = [lib.disease[code] for code in AFTER_WHICH if code in lib.disease]
+    code = lib.disease["Z509" if "Z509" in lib.disease else "I693"]
+    chosen = np.isin(stays["disease"], after) & (rng.random(size(stays)) < 0.45) & (house >= 0)
+    again = take(stays, chosen & (city.people.age(stays["patient"], stays["admitted"]) >= 50))
+    n = size(again)
+    day = again["discharged"] // DAY + rng.integers(2, 6, n)
+    longer = {
+        "admitted": day * DAY + clock(INPATIENT, n, rng),
+        "nights": rng.integers(17, 43, n),
+        "provider": np.full(n, house),
+        "disease": np.full(n, code),
+        "severity": np.zeros(n, np.int64),
+        "planned": np.ones(n, np.int64),
+    }
+    return with_end(again | longer, rng)
+
+
+def all_stays(city: City, wanted: int, rng: np.random.Generator) -> tuple[City, Rows]:
+    """About `wanted` stays of all kinds, none of which overlap, and the city with its dead and its ill physicians.
+
+    Nobody is treated after a death, and no physician works while in hospital.
+    """
+    series = [chemotherapy(city, rng), deliveries(city, rng), hospice(city, rng)]
+    expected = sum(size(part) for part in series)
+    others = admissions(city, max(round((wanted - expected) / 1.05), 30), rng)
+    stays = stacked([*series, others, returns(city, others, rng), rehabilitation(city, others, rng)])
+    stays = take(stays, without_overlaps(stays) & city.providers.open_at(stays["provider"], stays["admitted"]))
+    stays |= {"status": np.where(stays["status"] > 0, stays["status"], _status(city, stays, rng))}
+    dead = stays["status"] == DIED
+    folk = city.people.with_deaths(stays["patient"][dead], stays["discharged"][dead])
+    stays = take(stays, folk.alive(stays["patient"], stays["admitted"]))
+    staff = city.physicians.with_stays(stays["patient"], stays["admitted"], stays["discharged"], folk.died)
+    department = city.library.department_of[stays["disease"]]
+    stays |= {"physician": staff.on_ward(stays["provider"], department, stays["admitted"], rng)}
+    # A ward that would be without a physician takes nobody.
+    staffed = staff.always_staffed(stays["provider"], stays["admitted"], stays["discharged"])
+    stays = take(stays, staffed & (stays["physician"] >= 0))
+    return replace(city, people=folk, physicians=staff), stays | {"key": np.arange(size(stays))}
+
+
 def stays_care(city: City, claims: Rows, rng: np.random.Generator) -> Care:
     """The stays with lines, diagnoses, procedures, and how they ended."""
-    claims = claims | {"status": _status(city, claims, rng)}
+    return ward_care(city, claims | {"status": _status(city, claims, rng)}, rng)
+
+
+def ward_care(city: City, claims: Rows, rng: np.random.Generator) -> Care:
+    """The stays with lines, diagnoses and procedures; how they ended is known."""
     lines = ward_lines(city, claims, rng)
     operated = city.library.is_category("surgery")[lines["item"]]
-    at = np.searchsorted(claims["key"], lines["claim"][operated])
     procedures = {
         "claim": lines["claim"][operated],
         "item": lines["item"][operated],
         "at": lines["at"][operated],
-        "physician": claims["physician"][at],
+        "physician": lines["physician"][operated],
         "position": 1 + occurrence(lines["claim"][operated]),
     }
     return Care(with_desk(city, claims, rng), lines, _diagnoses(city, claims, rng), procedures)
@@ -140,12 +214,17 @@ def _diagnoses(city: City, claims: Rows, rng: np.random.Generator) -> Rows:
     cycle = (claims["disease"] == city.library.disease["Z511"])[:, None]  # its tumour is always named
     known_at, known = np.nonzero(carried & (cycle | (rng.random(carried.shape) < 0.9)))
     more_at, more = complications(city, claims, rng)
-    at = np.concatenate([np.arange(n), known_at, more_at])
-    rank = np.concatenate([np.zeros(n), rng.random(len(known)) + 1, rng.random(len(more)) + 1])
-    code = np.concatenate([claims["disease"], known, more])
+    cause_at, cause = caused(city, claims, rng)
+    at = np.concatenate([np.arange(n), known_at, more_at, cause_at])
+    rank = np.concatenate([np.zeros(n), rng.random(len(known)) + 1, rng.random(len(more)) + 1, np.full(len(cause), 3)])
+    code = np.concatenate([claims["disease"], known, more, cause])
     order = np.lexsort((rank, at))
     at, code = at[order], code[order]
-    arrived = np.where(code < len(city.library.diseases["code"]), 1, rng.integers(0, 2, len(at)))
+    first, last = (
+        len(city.library.diseases["code"]),
+        len(city.library.diseases["code"]) + len(city.library.complications["code"]),
+    )
+    arrived = np.where((code >= first) & (code < last), rng.integers(0, 2, len(at)), 1)
     return {"claim": claims["key"][at], "position": 1 + occurrence(at), "code": code, "present": arrived}
 
 

@@ -10,13 +10,25 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from fraud.claims.simulation.care import CHRONIC, EMERGENCY, INPATIENT, OUTPATIENT, VISIT_TYPES, Care, City
+from fraud.claims.simulation.care import (
+    BY_AMBULANCE,
+    BY_REFERRAL,
+    CHRONIC,
+    EMERGENCY,
+    INPATIENT,
+    OUTPATIENT,
+    VISIT_TYPES,
+    Care,
+    City,
+)
+from fraud.claims.simulation.identifiers import Identifiers
 from fraud.claims.simulation.items import LEVELS
-from fraud.claims.simulation.outcomes import ENTITIES, INVESTIGATORS, SOURCES, VERDICTS
-from fraud.claims.simulation.people import FEMALE, NEVER
+from fraud.claims.simulation.outcomes import INVESTIGATORS, SOURCES, VERDICTS
+from fraud.claims.simulation.people import FEMALE
 from fraud.claims.simulation.providers import KIND_OF_TIER, PRIMARY, TERTIARY
-from fraud.claims.simulation.rows import DAY, Array, Rows, occurrence, size, take
+from fraud.claims.simulation.rows import DAY, NEVER, NONE, Array, Rows, occurrence, size, take
 from fraud.claims.simulation.schemes import SCHEMES
+from fraud.claims.simulation.schemes.stage import CLAIM, ENTITIES
 from fraud.claims.simulation.stays import WEIGHT_OF_SEVERITY
 
 __all__ = ["Names", "billed", "entity_ids", "names", "numbered", "outcome_rows", "tables", "truth_rows"]
@@ -32,38 +44,44 @@ GROUP_SUFFIX = np.array(["5", "3", "1"], dtype=object)  # without, with, with ma
 
 @dataclass(frozen=True)
 class Names:
-    """What the payer sees instead of positions: random, so that they say nothing."""
+    """What the payer sees instead of positions: random, so that they say nothing.
 
+    `order` has the positions of the claims in the order of settlement, `rank` the place of each in it.
+    """
+
+    order: Array
+    rank: Array
     claim: Array
     patient: Array
     provider: Array
     physician: Array
     terminal: Array
     account: Array
+    operator: Array
     investigator: Array
 
 
-def unique_codes(n: int, prefix: str, digits: int, rng: np.random.Generator) -> Array:
-    """`n` different random identifiers."""
-    low, high = 10 ** (digits - 1), 10**digits
-    numbers = np.unique(rng.integers(low, high, n + n // 8 + 16))
-    while len(numbers) < n:
-        numbers = np.unique(np.r_[numbers, rng.integers(low, high, n)])
-    return np.array([f"{prefix}{i}" for i in rng.permutation(numbers)[:n].tolist()], dtype=object)
-
-
-def names(city: City, care: Care, rng: np.random.Generator) -> Names:
+def names(city: City, care: Care, ids: Identifiers) -> Names:
     """Identifiers for everybody and everything; those of claims are by position in `care.claims`."""
     houses = city.providers
-    terminals = int(care.claims["terminal"].max()) + 1
+    # Claims come out of the simulator kind by kind: drawn in random order, their numbers tell nothing.
+    mixed = city.stream("claim numbers").permutation(size(care.claims))
+    # One number for time and chance: sorting by one column is several times faster than by two.
+    since = care.claims["settled"] - care.claims["settled"].min(initial=0)
+    order = np.argsort(since * len(mixed) + mixed)
+    rank = np.empty(len(order), np.int64)
+    rank[order] = np.arange(len(order))
     return Names(
-        claim=unique_codes(size(care.claims), "C", 14, rng),
-        patient=unique_codes(len(city.people), "P", 10, rng),
-        provider=unique_codes(len(houses), "H", 8, rng),
-        physician=unique_codes(len(city.physicians), "D", 9, rng),
-        terminal=unique_codes(max(terminals, 1), "T", 7, rng),
-        account=unique_codes(len(houses) + len(city.people), "A", 12, rng),
-        investigator=unique_codes(INVESTIGATORS, "I", 5, rng),
+        order=order,
+        rank=rank,
+        claim=ids.of("claim", size(care.claims))[mixed],
+        patient=ids.of("patient", len(city.people)),
+        provider=ids.of("provider", len(houses)),
+        physician=ids.of("physician", len(city.physicians)),
+        terminal=ids.of("terminal", int(care.claims["terminal"].max(initial=0)) + 1),
+        account=ids.of("account", len(houses) + len(city.people)),
+        operator=ids.of("operator", len(city.operators)),
+        investigator=Identifiers(ids.seed, 0, 1).of("investigator", INVESTIGATORS),
     )
 
 
@@ -79,10 +97,12 @@ def billed(city: City, care: Care) -> Rows:
     tier, kind = city.providers.tier[claims["provider"]], claims["kind"]
     rate = np.where(city.people.insurance[claims["patient"]] == 0, money["rate_employee"], money["rate_resident"])
     rate = rate + money["outpatient"] * np.isin(kind, (OUTPATIENT, EMERGENCY)) + money["chronic"] * (kind == CHRONIC)
+    assisted = np.where(claims["assisted"] >= 0, claims["assisted"] == 1, _assisted(city, claims))
+    rate = rate + money["assisted"] * assisted
     rate = rate + money["primary"] * (tier >= PRIMARY) + money["tertiary"] * (tier == TERTIARY)
-    first = np.array([money["deductible"].get(t, 0) for t in ("tertiary", "secondary", "primary", "", "")])[tier]
-    deductible = np.minimum(np.where(kind == INPATIENT, first * CENTS, 0), covered)
-    fund = np.floor((covered - deductible) * rate).astype(np.int64)
+    first = np.array([money["deductible"].get(t, 0) for t in ("tertiary", "secondary", "primary", "", "", "")])[tier]
+    deductible = np.minimum(np.where((kind == INPATIENT) & ~assisted, first * CENTS, 0), covered)
+    fund = np.floor((covered - deductible) * np.minimum(rate, 0.98)).astype(np.int64)
     return claims | {
         "total": total,
         "fund": fund,
@@ -91,38 +111,35 @@ def billed(city: City, care: Care) -> Rows:
     }
 
 
-def settlement_order(claims: Rows, ids: Names) -> Array:
-    """Positions of the claims in the order of settlement, then of their random identifiers."""
-    return np.lexsort((ids.claim.astype(str), claims["settled"]))
+def _assisted(city: City, claims: Rows) -> Array:
+    return city.people.assisted(claims["patient"], claims["admitted"])
 
 
 def numbered(lines: Rows, claims: Rows, ids: Names, rng: np.random.Generator) -> Rows:
     """Lines in the order of claims, time, chance: `of` is the claim's position, `no` the number in it."""
     of = np.searchsorted(claims["key"], lines["claim"])
-    order = np.lexsort((rng.random(size(lines)), lines["at"], _rank(claims, ids)[of]))
-    return {**take(lines, order), "of": of[order], "no": 1 + occurrence(of[order])}
-
-
-def _rank(claims: Rows, ids: Names) -> Array:
-    order = settlement_order(claims, ids)
-    rank = np.empty(len(order), np.int64)
-    rank[order] = np.arange(len(order))
-    return rank
+    # Again one number: the claim's rank, seconds since the first line of all claims' beginnings, chance.
+    since = lines["at"] - claims["admitted"][of]
+    since -= since.min(initial=0)
+    order = np.argsort(((ids.rank[of] << 28) + since << 10) + rng.integers(0, 1 << 10, size(lines)))
+    owner = of[order]
+    first = np.flatnonzero(np.diff(owner, prepend=-1))
+    number = 1 + np.arange(len(owner)) - np.repeat(first, np.diff(np.r_[first, len(owner)]))
+    return {**take(lines, order), "of": owner, "no": number}
 
 
 def tables(
     city: City, care: Care, claims: Rows, lines: Rows, ids: Names, rng: np.random.Generator
 ) -> dict[str, pa.Table]:
     """Every canonical table but the outcomes; claims and what belongs to them in order of settlement."""
-    order, rank = settlement_order(claims, ids), _rank(claims, ids)
     return {
-        "claims": _claims(city, take(claims, order), ids, ids.claim[order]),
+        "claims": _claims(city, take(claims, ids.order), ids, ids.claim[ids.order]),
         "lines": _lines(city, claims, lines, ids, rng),
-        "diagnoses": _diagnoses(city, care, claims, ids, rank),
-        "procedures": _procedures(city, care, claims, ids, rank),
+        "diagnoses": _diagnoses(city, care, claims, ids),
+        "procedures": _procedures(city, care, claims, ids),
         "patients": _patients(city, ids),
         "providers": _providers(city, ids),
-        "physicians": _physicians(city, claims, ids, rng),
+        "physicians": _physicians(city, ids),
         "catalogue": _catalogue(city),
         "exclusions": _exclusions(city),
     }
@@ -145,6 +162,11 @@ def _dates(days: Array, known: Array | None = None) -> pa.Array:
     return pa.array(days.astype("datetime64[D]"), mask=None if known is None else ~known)
 
 
+def _days(seconds: Array) -> pa.Array:
+    """Dates of times; `NONE` is null."""
+    return _dates(np.where(seconds == NONE, 0, seconds // DAY), seconds != NONE)
+
+
 def _yuan(cents: Array) -> pa.Array:
     return pa.array(cents / CENTS)
 
@@ -160,6 +182,7 @@ def _claims(city: City, claims: Rows, ids: Names, claim_ids: Array) -> pa.Table:
     stay = kind == INPATIENT
     # The house is paid at the desk; later, the household.
     account = np.where(claims["manual"] == 1, len(houses) + folk.household[patient], provider)
+    account = np.where(claims["account"] >= 0, claims["account"], account)
     weight = lib.diseases["weight"][claims["disease"]] * WEIGHT_OF_SEVERITY[claims["severity"]]
     drg = lib.diseases["drg"][claims["disease"]] + GROUP_SUFFIX[claims["severity"]]
     regions = city.rates["people"]["regions"]
@@ -168,7 +191,9 @@ def _claims(city: City, claims: Rows, ids: Names, claim_ids: Array) -> pa.Table:
         "patient_id": _named(ids.patient, patient),
         "provider_id": _named(ids.provider, provider),
         "physician_id": _named(ids.physician, claims["physician"], claims["physician"] >= 0),
-        "department": _named(lib.departments, lib.department_of[claims["disease"]], claims["physician"] >= 0),
+        "department": _named(
+            lib.departments, city.physicians.department[claims["physician"].clip(0)], claims["physician"] >= 0
+        ),
         "visit_type": _named(VISIT_TYPES, kind),
         "registered": _flags(claims["registered"]),
         "admitted_at": _times(claims["admitted"]),
@@ -193,26 +218,28 @@ def _claims(city: City, claims: Rows, ids: Names, claim_ids: Array) -> pa.Table:
         "invoice_no": pa.array(claims["invoice"]).cast(pa.string()),
         "payee_account": _named(ids.account, account),
         "terminal_id": _named(ids.terminal, claims["terminal"].clip(0), claims["terminal"] >= 0),
-        "operator_id": _named([f"O{i:02d}" for i in range(12)], claims["operator"]),
+        "operator_id": _named(ids.operator, claims["operator"]),
     })  # fmt: skip
 
 
 def _out_of_area(city: City, claims: Rows) -> pa.Array:
+    """Why care was given outside the region that insures the person: one lives there, was sent, or went."""
     folk, houses, patient = city.people, city.providers, claims["patient"]
     care = houses.region[claims["provider"]]
     home = folk.insured_region[patient] == care
     living = folk.region[patient] == care
-    urgent = claims["kind"] == EMERGENCY
-    referred = (claims["kind"] == INPATIENT) & (houses.tier[claims["provider"]] == TERTIARY)
-    kinds = ("none", "resident", "emergency", "referral", "self_arranged")
-    return _named(kinds, np.select([home, living, urgent, referred], [0, 1, 2, 3], 4))
+    urgent = (claims["kind"] == EMERGENCY) | (claims["sent"] == BY_AMBULANCE)
+    kinds = ("none", "resident", "resident_unsettled", "emergency", "referral", "self_arranged")
+    known = [home, living & ~folk.unsettled[patient], living, urgent, claims["sent"] == BY_REFERRAL]
+    return _named(kinds, np.select(known, [0, 1, 2, 3, 4], 5))
 
 
 def _lines(city: City, claims: Rows, lines: Rows, ids: Names, rng: np.random.Generator) -> pa.Table:
     lib, at = city.library, lines["of"]
-    traced = lib.is_category("drug")[lines["item"]] & (lines["at"] >= TRACED_FROM)
+    given = np.where(lines["dispensed"] >= 0, lines["dispensed"], lines["item"])
+    traced = lib.is_category("drug")[given] & (lines["at"] >= TRACED_FROM)
+    hands = np.where(lines["physician"] >= 0, lines["physician"], claims["physician"][at])
     amount = lines["price"] * lines["quantity"]
-    n = size(lines)
     return pa.table({
         "claim_id": _named(ids.claim, at),
         "line_no": lines["no"],
@@ -227,15 +254,26 @@ def _lines(city: City, claims: Rows, lines: Rows, ids: Names, rng: np.random.Gen
         "reported_at": _times(lines["reported"]),
         "report_positive": _flags(lines["positive"]),
         "days_supply": pa.array(lines["supply"].astype(float), mask=lines["supply"] <= 0),
-        "physician_id": _named(ids.physician, claims["physician"][at], claims["physician"][at] >= 0),
-        "trace_code": _trace_codes(lines["item"], traced, n, rng),
+        "physician_id": _named(ids.physician, hands, hands >= 0),
+        "trace_code": _trace_codes(given, lines["trace"], traced, rng),
+        "dispensed_item_code": _named(lib.items["item_code"], given, lib.is_category("drug")[given]),
+        "local_item_code": _local_codes(city, claims["provider"][at], lines),
     })  # fmt: skip
 
 
-def _trace_codes(item: Array, traced: Array, n: int, rng: np.random.Generator) -> pa.Array:
-    """Twenty digits: 8, the product, a number of the box."""
-    number = pa.array(8_000_000_000_000_000_000 + item * 10**14 + rng.integers(0, 10**14, n), mask=~traced)
-    return pc.binary_join_element_wise(pa.scalar("8"), number.cast(pa.string()), "")
+def _trace_codes(item: Array, trace: Array, traced: Array, rng: np.random.Generator) -> pa.Array:
+    """Twenty digits: 8, the product, a number of the box; a box that was sold before keeps its number."""
+    fresh = rng.integers(0, 10**14, len(item))
+    number = 8_000_000_000_000_000_000 + item * 10**14 + np.where(trace >= 0, trace, fresh)
+    return pc.binary_join_element_wise(pa.scalar("8"), pa.array(number, mask=~traced).cast(pa.string()), "")
+
+
+def _local_codes(city: City, provider: Array, lines: Rows) -> pa.Array:
+    """The code that the house itself uses: one for each item, unless it maps a thing of its own to one."""
+    hospital = city.providers.tier[provider] <= PRIMARY
+    own = np.where(lines["local"] >= 0, lines["local"], lines["item"])
+    number = 10_000_000 + (own * 7919 + provider * 104_729) % 9_000_011
+    return pc.binary_join_element_wise(pa.scalar("L"), pa.array(number, mask=~hospital).cast(pa.string()), "")
 
 
 def _owned(care_rows: Rows, claims: Rows, rank: Array) -> tuple[Rows, Array]:
@@ -245,8 +283,8 @@ def _owned(care_rows: Rows, claims: Rows, rank: Array) -> tuple[Rows, Array]:
     return take(care_rows, order), at[order]
 
 
-def _diagnoses(city: City, care: Care, claims: Rows, ids: Names, rank: Array) -> pa.Table:
-    rows, at = _owned(care.diagnoses, claims, rank)
+def _diagnoses(city: City, care: Care, claims: Rows, ids: Names) -> pa.Table:
+    rows, at = _owned(care.diagnoses, claims, ids.rank)
     stay = claims["kind"][at] == INPATIENT
     return pa.table({
         "claim_id": _named(ids.claim, at),
@@ -257,8 +295,8 @@ def _diagnoses(city: City, care: Care, claims: Rows, ids: Names, rank: Array) ->
     })  # fmt: skip
 
 
-def _procedures(city: City, care: Care, claims: Rows, ids: Names, rank: Array) -> pa.Table:
-    rows, at = _owned(care.procedures, claims, rank)
+def _procedures(city: City, care: Care, claims: Rows, ids: Names) -> pa.Table:
+    rows, at = _owned(care.procedures, claims, ids.rank)
     return pa.table({
         "claim_id": _named(ids.claim, at),
         "position": 1 + occurrence(at),
@@ -274,19 +312,18 @@ def _by_name(rows: dict[str, Any], key: str) -> pa.Table:
 
 def _patients(city: City, ids: Names) -> pa.Table:
     folk = city.people
-    everyone = np.arange(len(folk))
     helped = folk.assistance > 0
     conditions = [city.library.diseases["code"][row].tolist() for row in folk.conditions]
     return _by_name({
         "patient_id": pa.array(ids.patient, pa.string()),
         "birth_date": _dates(folk.birth),
-        "sex": pa.array(np.where(folk.sex == FEMALE, "female", "male")),
+        "sex": pa.array(np.where(folk.sex_written == FEMALE, "female", "male")),
         "insurance_type": _named(INSURANCE, folk.insurance).cast(pa.string()),
         "insured_region": _named(city.rates["people"]["regions"], folk.insured_region).cast(pa.string()),
         "died_on": _dates(np.where(folk.died == NEVER, 0, folk.died // DAY), folk.died != NEVER),
         "assistance": _named(ASSISTANCE, folk.assistance).cast(pa.string()),
-        "assistance_from": _dates(city.start - 200 - everyone % 300, helped),
-        "assistance_to": _dates(city.start + city.days + 60 + everyone % 200, helped),
+        "assistance_from": _dates(np.where(helped, folk.assistance_from, 0), helped),
+        "assistance_to": _dates(np.where(helped, folk.assistance_to, 0), helped),
         "chronic_conditions": pa.array(conditions, pa.list_(pa.string())),
     }, "patient_id")  # fmt: skip
 
@@ -304,23 +341,24 @@ def _providers(city: City, ids: Names) -> pa.Table:
         "latitude": np.round(houses.place[:, 0], 5),
         "longitude": np.round(houses.place[:, 1], 5),
         "opened_on": _dates(houses.opened),
+        "suspended_from": _days(houses.suspended_from),
+        "suspended_to": _days(houses.suspended_to),
     }, "provider_id")  # fmt: skip
 
 
-def _physicians(city: City, claims: Rows, ids: Names, rng: np.random.Generator) -> pa.Table:
-    """Physicians; they are insured as well, as somebody who never lay in hospital."""
-    staff, everyone = city.physicians, np.arange(len(city.people))
-    age = city.people.age(everyone, np.full(len(everyone), city.begins))
-    well = ~np.isin(everyone, claims["patient"][claims["kind"] == INPATIENT]) & (age > 27) & (age < 62)
-    person = rng.permutation(np.flatnonzero(well))[: len(staff)]
-    known = np.arange(len(staff)) < len(person)
+def _physicians(city: City, ids: Names) -> pa.Table:
+    """Physicians; most are insured as well."""
+    staff = city.physicians
     return _by_name({
         "physician_id": pa.array(ids.physician, pa.string()),
         "provider_id": _named(ids.provider, staff.provider).cast(pa.string()),
-        "patient_id": _named(ids.patient, np.resize(person, len(staff)), known).cast(pa.string()),
+        "patient_id": _named(ids.patient, staff.patient.clip(0), staff.patient >= 0).cast(pa.string()),
         "specialty": _named(city.library.departments, staff.department).cast(pa.string()),
         "title": _named(TITLES, staff.title).cast(pa.string()),
         "licensed_from": _dates(staff.licensed),
+        "licensed_to": _days(staff.licensed_to),
+        "suspended_from": _days(staff.suspended_from),
+        "suspended_to": _days(staff.suspended_to),
     }, "physician_id")  # fmt: skip
 
 
@@ -354,8 +392,8 @@ def _exclusions(city: City) -> pa.Table:
 
 def entity_ids(ids: Names, claims: Rows, entity: Array, who: Array) -> pa.Array:
     """Identifiers of entities: a key for a claim, a position for a provider or a patient."""
-    by_kind: Sequence[Array] = (ids.provider, ids.patient, ids.claim)
-    at = np.where(entity == 2, np.searchsorted(claims["key"], who), who)
+    by_kind: Sequence[Array] = (ids.provider, ids.patient, ids.physician, ids.operator, ids.claim)
+    at = np.where(entity == CLAIM, np.searchsorted(claims["key"], who), who)
     return pa.array([by_kind[e][i] for e, i in zip(entity.tolist(), at.tolist(), strict=True)], pa.string())
 
 

@@ -1,4 +1,4 @@
-"""Honest visits and purchases: acute complaints, chronic refills, dialysis, twins, an odd village."""
+"""Honest visits and purchases: acute complaints, chronic refills, dialysis, and the bill for each."""
 
 from __future__ import annotations
 
@@ -11,88 +11,65 @@ from fraud.claims.simulation.care import (
     PHARMACY_VISIT,
     Care,
     City,
+    at_large,
     claims_of,
     clock,
     with_desk,
 )
+from fraud.claims.simulation.courses import (
+    SERIES,
+    antenatal,
+    around_stays,
+    attended,
+    caused,
+    child_checks,
+    chosen_tier,
+    follow_ups,
+    has_remedy,
+    patients_for,
+    radiotherapy,
+)
+from fraud.claims.simulation.innocents import COMPANY, company, fair_days, long_searches
 from fraud.claims.simulation.orders import LONG, SHORT, visit_lines
 from fraud.claims.simulation.providers import PHARMACY, PRIMARY, SECONDARY
 from fraud.claims.simulation.rows import DAY, HOUR, Array, Rows, draw, occurrence, size, spread, stack, take
+from fraud.claims.simulation.seasons import after_holidays
 
-__all__ = ["all_visits", "chosen_tier", "patients_for", "visits_care"]
+__all__ = ["all_visits", "attended", "visits_care"]
 
 NO_PROCEDURES: Rows = {name: np.zeros(0, np.int64) for name in ("claim", "item", "at", "physician", "position")}
+# Conditions that bring nobody to fetch drugs: dialysis has its sessions, the lame their therapy.
+NO_REFILLS = ("N185", "I693")
+FOLLOW_UP_SHARE = 0.3  # visits that follow a first one, roughly
 
 
-def patients_for(city: City, disease: Array, rate: str, rng: np.random.Generator) -> Array:
-    """For each case of a disease, a person who may have it: the frail, and the old for what kills the old."""
-    folk, lib, n_people = city.people, city.library, len(city.people)
-    everyone = np.arange(n_people)
-    midway = np.full(n_people, city.begins + city.days * DAY // 2)
-    age = folk.age(everyone, midway)
-    out = np.zeros(len(disease), np.int64)
-    for d in np.unique(disease):
-        may = folk.fits(everyone, np.full(n_people, d), lib, midway)
-        onset = np.exp(np.clip(age - 50, 0, 35) / 22) if rate == "stays" else 1 + np.clip(age - 60, 0, 30) / 60
-        young = np.where((age < 8) & (lib.diseases["season"][d] != 0), 2.2, 1.0)
-        known = 1 + 9.0 * folk.conditions[:, d] if lib.diseases["prevalence"][d] > 0 else 1.0
-        where = np.flatnonzero(disease == d)
-        out[where] = draw(rng, np.where(may, folk.frailty * onset * young * known, 0) + 1e-12 * may, len(where))
-    return out
-
-
-def acute(city: City, n: int, kind: int, rng: np.random.Generator) -> Rows:
+def acute(city: City, n: int, kind: int, stays: Rows, rng: np.random.Generator) -> Rows:
     """`n` claims of one kind for acute complaints; people buy for what a drug out of the box may help."""
-    lib, rates = city.library, city.rates["care"]
+    lib, rates, houses = city.library, city.rates["care"], city.providers
     rate = "emergency" if kind == EMERGENCY else "visits"
-    rate_of = lib.diseases[rate] * (_helped_by_drug(city) if kind == PHARMACY_VISIT else 1)
-    disease = draw(rng, rate_of, round(n * 1.3))
+    common = lib.diseases[rate] * ~np.isin(lib.diseases["code"], SERIES)
+    common = common * np.where(city.catching, city.wave.mean(), 1.0)
+    disease = draw(rng, common * (has_remedy(city) if kind == PHARMACY_VISIT else 1), round(n * 1.4) + 20)
     person = patients_for(city, disease, rate, rng)
-    begins = np.zeros(len(disease), np.int64)
-    for season in np.unique(lib.diseases["season"][disease]):
-        where = np.flatnonzero(lib.diseases["season"][disease] == season)
-        begins[where] = city.times(kind, len(where), rng, season)
+    begins = city.onsets(kind, disease, rng)
     complexity = lib.diseases["complexity"][disease].astype(np.int64)
     shares = [rates["emergency_tiers"]] * 3 if kind == EMERGENCY else list(rates["visit_tiers"].values())
     tier = chosen_tier(complexity, shares, rng) if kind != PHARMACY_VISIT else np.full(len(disease), PHARMACY)
-    provider = city.providers.visited(person, tier, city.people, city.rates["providers"], rng)
-    department = lib.department_of[disease]
+    provider = houses.visited(person, tier, city.people, city.rates["providers"], rng, begins)
     claims = claims_of(
         0, patient=person, provider=provider, kind=np.full(len(disease), kind), disease=disease,
-        admitted=_village_days(city, provider, begins),
-        physician=city.physicians.on_duty(provider, department, rng),
+        admitted=begins,
     )  # fmt: skip
-    fits = city.people.fits(person, disease, lib, claims["admitted"])
-    return take(claims, np.flatnonzero(fits & (claims["provider"] != city.providers.dialysis))[:n])
-
-
-def _helped_by_drug(city: City) -> Array:
-    lib = city.library
-    boxed = lib.is_category("drug") & ~lib.is_injection
-    return np.array([any(boxed[o.items].all() for o in orders) for orders in lib.visit_orders])
-
-
-def chosen_tier(complexity: Array, shares: list[list[float]], rng: np.random.Generator) -> Array:
-    """For each case, a tier of providers by the complexity of the disease."""
-    out = np.zeros(len(complexity), np.int64)
-    for level, share in enumerate(shares, start=1):
-        where = np.flatnonzero(complexity == level)
-        out[where] = draw(rng, np.array(share), len(where))
-    return out
-
-
-def _village_days(city: City, provider: Array, begins: Array) -> Array:
-    """The village clinic opens on market days, Wednesday and Saturday: its patients all come together."""
-    weekday = (begins // DAY + 3) % 7
-    ahead = np.where(weekday <= 2, 2 - weekday, np.where(weekday <= 5, 5 - weekday, 3))
-    moved = begins + ahead * DAY
-    return np.where((provider == city.providers.village) & (moved < city.ends), moved, begins)
+    fits = city.people.fits(person, disease, lib, claims["admitted"]) & (provider != houses.dialysis)
+    seen = attended(city, take(claims, fits), rng, later=0 if kind == EMERGENCY else 1)
+    seen = take(seen, at_large(city, seen, stays))
+    return take(seen, np.arange(min(n, size(seen))))
 
 
 def chronic(city: City, rng: np.random.Generator) -> Rows:
     """Refills of chronic patients at their usual hospital or pharmacy, when the supply runs out."""
     rates, folk = city.rates["care"], city.people
-    carried = folk.conditions & ~np.isin(city.library.diseases["code"], ("N185", "I693"))[None, :]
+    carried = folk.conditions & ~np.isin(city.library.diseases["code"], NO_REFILLS)[None, :]
     person = np.flatnonzero(carried.any(axis=1))
     span = np.where(folk.taste[person] < rates["long_prescription"], LONG, SHORT)
     turns = city.days // SHORT + 2
@@ -104,15 +81,12 @@ def chronic(city: City, rng: np.random.Generator) -> Rows:
     shop = rng.random(len(at)) < rates["pharmacy_refills"] * 2 * folk.taste[person[at]]
     tier = np.where(shop, PHARMACY, np.where(rng.random(len(at)) < 0.62, PRIMARY, SECONDARY))
     kind = np.where(shop, PHARMACY_VISIT, CHRONIC)
-    begins = (city.start + day[at, turn]) * DAY
-    time = np.where(shop, clock(PHARMACY_VISIT, len(at), rng), clock(CHRONIC, len(at), rng))
+    begins = after_holidays(city.start + day[at, turn], rng) * DAY
+    begins = begins + np.where(shop, clock(PHARMACY_VISIT, len(at), rng), clock(CHRONIC, len(at), rng))
     disease = _lead(carried[person[at]], rng)
-    provider = city.providers.visited(person[at], tier, folk, city.rates["providers"], rng)
-    physician = city.physicians.on_duty(provider, city.library.department_of[disease], rng)
-    return claims_of(
-        0, patient=person[at], provider=provider, kind=kind, disease=disease,
-        admitted=begins + time, physician=physician,
-    )  # fmt: skip
+    provider = city.providers.visited(person[at], tier, folk, city.rates["providers"], rng, begins)
+    claims = claims_of(0, patient=person[at], provider=provider, kind=kind, disease=disease, admitted=begins)
+    return attended(city, claims, rng, later=3)
 
 
 def _lead(carried: Array, rng: np.random.Generator) -> Array:
@@ -129,30 +103,14 @@ def dialysis(city: City, rng: np.random.Generator) -> Rows:
     group = (city.people.taste[person] > 0.5)[owner].astype(np.int64)
     here = (weekday < 6) & (weekday % 2 == group) & (rng.random(len(owner)) < 0.985)
     owner, day = owner[here], day[here]
-    provider = np.full(len(owner), city.providers.dialysis)
     shift = np.array([7, 12, 17])[(city.people.taste[person] * 30).astype(np.int64) % 3][owner]
     begins = (city.start + day) * DAY + shift * HOUR
-    nephrology = np.full(len(owner), city.library.departments.index("nephrology"))
-    return claims_of(
-        0, patient=person[owner], provider=provider, kind=np.full(len(owner), CHRONIC),
-        disease=np.full(len(owner), kidney), admitted=begins + rng.integers(0, 2400, len(owner)),
-        physician=city.physicians.on_duty(provider, nephrology, rng),
+    n = len(owner)
+    claims = claims_of(
+        0, patient=person[owner], provider=np.full(n, city.providers.dialysis), kind=np.full(n, CHRONIC),
+        disease=np.full(n, kidney), admitted=begins + rng.integers(0, 2400, n),
     )  # fmt: skip
-
-
-def twin_visits(city: City, claims: Rows, first_key: int, rng: np.random.Generator) -> Rows:
-    """Visits of the second twin, minutes after the first one's: the same house, the same day."""
-    second = np.flatnonzero(city.people.twin >= 0)
-    of_first = np.full(len(city.people), -1)
-    of_first[city.people.twin[second]] = second
-    both = (of_first[claims["patient"]] >= 0) & (claims["kind"] == OUTPATIENT) & (rng.random(size(claims)) < 0.7)
-    visits = take(claims, both)
-    n = size(visits)
-    moved = {
-        "patient": of_first[visits["patient"]],
-        "admitted": visits["admitted"] + rng.integers(300, 1500, n),
-    }
-    return visits | moved | {"key": first_key + np.arange(n)}
+    return attended(city, claims, rng)
 
 
 def visits_care(city: City, claims: Rows, rng: np.random.Generator) -> Care:
@@ -163,36 +121,44 @@ def visits_care(city: City, claims: Rows, rng: np.random.Generator) -> Care:
     )
     session = claims["disease"] == lib.disease["N185"]
     others = folk.conditions[claims["patient"]] & (chronic_visit & ~session)[:, None]
-    others[:, [lib.disease["N185"], lib.disease["I693"]]] = False
+    others[:, [lib.disease[code] for code in NO_REFILLS]] = False
     others[np.arange(size(claims)), claims["disease"]] = False
     more_at, more = np.nonzero(others)
     some = rng.random(len(more)) < 0.8
     at = np.concatenate([np.arange(size(claims)), more_at[some]])
     disease = np.concatenate([claims["disease"], more[some]])
     lines = visit_lines(city, claims, at, disease, rng)
+    cause_at, cause = caused(city, claims, rng)
+    at, code = np.concatenate([at, cause_at]), np.concatenate([disease, cause])
+    order = np.argsort(at, kind="stable")
     diagnoses = {
-        "claim": claims["key"][at],
-        "position": np.r_[np.ones(size(claims), np.int64), 2 + occurrence(more_at[some])],
-        "code": disease,
+        "claim": claims["key"][at[order]],
+        "position": 1 + occurrence(at[order]),
+        "code": code[order],
         "present": np.full(len(at), -1),
     }
     care = Care(with_desk(city, claims, rng), lines, diagnoses, NO_PROCEDURES)
     return care.kept(np.unique(lines["claim"]))
 
 
-def all_visits(city: City, wanted: int, rng: np.random.Generator) -> Rows:
-    """Claims of all visits; acute ones fill up what refills and dialysis leave of the `wanted` number."""
+def all_visits(city: City, wanted: int, stays: Rows, rng: np.random.Generator) -> Rows:
+    """Claims of all visits of people who are not in hospital on that day.
+
+    Acute complaints and what follows them fill up what refills, series and visits around stays leave of the
+    `wanted` number.
+    """
     rates = city.rates["care"]
-    refills = chronic(city, rng)
-    sessions = dialysis(city, rng)
+    fixed = [chronic(city, rng), dialysis(city, rng), antenatal(city, rng), child_checks(city, rng)]
+    fixed += [radiotherapy(city, rng), long_searches(city, rng), fair_days(city, rng)]
+    planned = stack(fixed)
+    planned = stack([take(planned, at_large(city, planned, stays)), around_stays(city, stays, rng)])
     urgent, bought = round(wanted * rates["emergency"]), round(wanted * rates["self_bought"])
-    left = wanted - size(refills) - size(sessions) - urgent - bought
-    parts = [
-        acute(city, urgent, EMERGENCY, rng),
-        acute(city, bought, PHARMACY_VISIT, rng),
-        acute(city, max(left, 100), OUTPATIENT, rng),
-    ]
-    claims = stack([refills, sessions, *parts])
-    claims["key"] = np.arange(size(claims))
-    twins = twin_visits(city, claims, size(claims), rng)
-    return stack([claims, twins])
+    left = max(wanted - size(planned) - urgent - bought, 100)
+    first = acute(city, round(left / (1 + FOLLOW_UP_SHARE + COMPANY)), OUTPATIENT, stays, rng)
+    seen = stack([acute(city, urgent, EMERGENCY, stays, rng), first])
+    later = follow_ups(city, seen, rng)
+    later = take(later, at_large(city, later, stays))
+    claims = stack([planned, seen, later, acute(city, bought, PHARMACY_VISIT, stays, rng)])
+    others = company(city, claims, rng)
+    claims = stack([claims, take(others, at_large(city, others, stays))])
+    return claims | {"key": np.arange(size(claims))}

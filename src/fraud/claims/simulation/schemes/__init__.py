@@ -1,47 +1,57 @@
 """Planted schemes: each one a small function that bends honest care the way its actors would.
 
 A scheme gets the care so far and gives back the care as billed, with what it did. Its actors persist: they
-begin, go on for months, end, and most of what they bill stays honest. Patterns that signals may find are
-consequences of the behaviour; nothing is written into a claim to be found. Rates are in the preset.
+begin, go on for months, change after an inspection, end, and most of what they bill stays honest. Patterns
+that signals may find are consequences of the behaviour; nothing is written into a claim to be found. The
+rates of a scheme are in the TOML file beside its module; a preset may change them.
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
 from fraud.claims.simulation.care import Care, City
 from fraud.claims.simulation.rows import stream
-from fraud.claims.simulation.schemes.charges import dear_prices, duplicate_charges
-from fraud.claims.simulation.schemes.stage import PATIENT, PROVIDER, WHOLE, Cast, Deeds, Scheme, Stage
-from fraud.claims.simulation.schemes.stays import empty_beds, split_admissions, upcoding
-from fraud.claims.simulation.schemes.visits import cash_swipes, drug_hoarding, phantom_visits, visiting_ring
-
-__all__ = ["PATIENT", "PROVIDER", "SCHEMES", "WHOLE", "Cast", "Deeds", "Scheme", "play"]
-
-SCHEMES: tuple[Scheme, ...] = (
-    Scheme("split_admissions", "T01", split_admissions),
-    Scheme("empty_beds", "T02", empty_beds),
-    Scheme("phantom_visits", "T06", phantom_visits),
-    Scheme("cash_swipes", "T24", cash_swipes),
-    Scheme("drug_hoarding", "T23", drug_hoarding),
-    Scheme("visiting_ring", "T26", visiting_ring),
-    Scheme("upcoding", "T17", upcoding),
-    Scheme("duplicate_charges", "T07", duplicate_charges),
-    Scheme("dear_prices", "T09", dear_prices),
+from fraud.claims.simulation.schemes import (
+    charges,
+    drugs,
+    insiders,
+    intensity,
+    papers,
+    persons,
+    rings,
+    staff,
+    stays,
+    visits,
 )
+from fraud.claims.simulation.schemes.stage import PROVIDER, Deeds, Scheme, Stage, merged
+
+__all__ = ["MODULES", "SCHEMES", "Scheme", "play"]
+
+MODULES = (stays, visits, charges, drugs, papers, rings, persons, insiders, staff, intensity)
+SCHEMES: tuple[Scheme, ...] = tuple(s for m in MODULES for s in vars(m).values() if isinstance(s, Scheme))
 
 
 def play(city: City, care: Care, scale: float) -> tuple[Care, tuple[Deeds, ...]]:
     """The care as billed after all schemes, and the deeds in the order of `SCHEMES`."""
-    busy = np.zeros(len(city.providers), bool)
-    done: list[Deeds] = []
-    for scheme in SCHEMES:
-        rng = stream(city.seed, scheme.name)
-        volume = np.bincount(care.claims["provider"], minlength=len(busy))
-        deeds = scheme.play(Stage(city, city.rates["schemes"][scheme.name], rng, scale, busy, volume), care)
-        care = deeds.care
-        for cast in deeds.casts:
-            if cast.entity == PROVIDER:
-                busy = busy | np.isin(np.arange(len(busy)), cast.who)
-        done.append(deeds)
-    return care, tuple(done)
+    done: dict[str, Deeds] = {}
+    for scheme in (s for s in SCHEMES if not s.bends):
+        done[scheme.name] = scheme.play(_stage(city, scheme, scale, done, care), care)
+    care, final = merged(care, list(done.values()))
+    done = dict(zip(done, final, strict=True))
+    for scheme in (s for s in SCHEMES if s.bends):
+        deeds = scheme.play(_stage(city, scheme, scale, done, care), care)
+        care = deeds.care or care
+        # The care of every scheme but the last one is let go: it is large.
+        done[scheme.name] = replace(deeds, care=None)
+    return care, tuple(done[s.name] for s in SCHEMES)
+
+
+def _stage(city: City, scheme: Scheme, scale: float, done: Mapping[str, Deeds], care: Care) -> Stage:
+    volume = np.bincount(care.claims["provider"], minlength=len(city.providers))
+    who = [cast.who for deeds in done.values() for cast in deeds.casts if cast.entity == PROVIDER]
+    busy = np.isin(np.arange(len(volume)), np.concatenate([np.zeros(0, np.int64), *who]))
+    return Stage(city, city.rates["schemes"][scheme.name], stream(city.seed, scheme.name), scale, busy, volume)
