@@ -28,15 +28,6 @@ from fraud.claims.simulation.describing.comparing import (
 from fraud.claims.simulation.describing.deeds import ANY, _united, false_claims
 from fraud.claims.simulation.describing.opening import opened
 
-# `bending.given` moves the lines that it writes some seconds towards the beginning of the claim: at a pharmacy, where
-# an honest sale takes twenty seconds at least, that shows. A scheme leaves this list when its lines are timed alike.
-KNOWN = {"chronic_entitlement", "drug_hoarding", "duplicate_therapy"}
-
-
-def known(leak: Leak) -> bool:
-    """Whether a leak is one of the few that are known: by the clock, of a scheme that is named above."""
-    return leak.scheme in KNOWN and ("clock" in leak.given or "clock" in leak.note)
-
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -57,7 +48,7 @@ def told(leaks_found: list[Leak]) -> list[str]:
 
 def test_nothing_that_must_not_matter_tells_false_claims_and_lines_from_honest_ones(found):
     ringing = [x for x in found if x.verdict == "leak" and x.proof.startswith("false")]
-    assert told([x for x in ringing if not known(x)]) == []
+    assert told(ringing) == []
 
 
 def test_every_scheme_with_enough_claims_is_compared_and_all_of_them_together(found):

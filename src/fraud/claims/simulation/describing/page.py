@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +14,7 @@ from fraud.claims.simulation.describing.leaks import Leak, leaks
 from fraud.claims.simulation.describing.margins import Margin, of_payer
 from fraud.claims.simulation.describing.opening import Payer, opened
 from fraud.claims.simulation.describing.pictures import Picture, pictures
+from fraud.claims.violations import violation_names
 
 __all__ = ["describe"]
 
@@ -162,5 +161,5 @@ def _band(margin: Margin, value: float) -> float:
 
 def _violation(code: str) -> tuple[str, str]:
     """The type of violation in English and Chinese; an unknown code has no words."""
-    rows = csv.DictReader(files(PACKAGE).joinpath("violations.csv").read_text("utf-8").splitlines())
-    return next(((row["en"], row["zh"]) for row in rows if row["violation"] == code), ("", ""))
+    name = violation_names().get(code, {"en": "", "zh": ""})
+    return name["en"], name["zh"]
