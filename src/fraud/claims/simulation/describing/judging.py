@@ -116,7 +116,8 @@ def _out_of_fold(told: Told, checks: int, seed: int) -> Apart:
     scores = grouped_scores(told.values, told.odd, folds, seed)
     known = ~np.isnan(scores)
     if not known.any():  # no fold has both false and honest claims
-        return Apart(*(np.full(1, np.nan) for _ in range(3)), compared=0)
+        none = np.full(1, np.nan)
+        return Apart(none, none, none, compared=0)
     within = np.char.add(told.strata, folds.astype(str))[known]
     return told_apart(scores[known], told.odd[known], within, told.actor[known], confidence(checks), seed)
 
