@@ -24,10 +24,10 @@ demo: $(READY) ## Simulate a city, train, serve, score a claim, explain it
 	@$(BIN)/fraud demo
 
 test: $(READY) ## Run the tests that finish within minutes
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n auto --maxprocesses=4 --dist=loadfile
 
 test-full: $(READY) ## Run every test, the long proofs too
-	@$(BIN)/python -m pytest -m "" --durations=20
+	@$(BIN)/python -m pytest -n auto --maxprocesses=4 --dist=loadfile -m "" --durations=20
 
 check: lint test ## What CI runs
 

@@ -18,6 +18,9 @@ def diagnosis_codes(diagnoses):
     """Diagnoses that the claim lists: the highest position of one.
 
     Blind spot: whether the record supports the codes.
+
+    释义:结算单所列诊断数,即最大序号。
+    盲区:病历是否支持这些编码。
     """
     return diagnoses.position.max()
 
@@ -43,6 +46,9 @@ def rarest_diagnosis(diagnoses):
     """Smallest share of all claims that any diagnosis of this claim has.
 
     Blind spot: a code that was never seen when norms were learned counts as not known.
+
+    释义:本单各诊断在全部结算单中的最低出现率。
+    盲区:基准形成时未见过的编码按未知处理。
     """
     return diagnoses.code_share.min()
 
@@ -76,6 +82,9 @@ def procedure_codes(procedures):
     """Procedures that the claim lists: the highest position of one.
 
     Blind spot: whether they were carried out.
+
+    释义:结算单所列手术操作数,即最大序号。
+    盲区:手术操作是否确已实施。
     """
     return procedures.position.max()
 
@@ -101,59 +110,12 @@ def rarest_procedure(procedures):
     """Smallest share of all claims that any procedure of this claim has.
 
     Blind spot: a code that was never seen when norms were learned counts as not known.
+
+    释义:本单各手术操作在全部结算单中的最低出现率。
+    盲区:基准形成时未见过的编码按未知处理。
     """
     return procedures.code_share.min()
 
 
 rarest_procedure.fires(0.0002, procedures=["9904"], norms=[{"domain": "procedure", "code": "9904", "share": 0.0002}])
 rarest_procedure.quiet(0.1, procedures=["9904"], norms=[{"domain": "procedure", "code": "9904", "share": 0.1}])
-
-
-@signal(
-    title={"en": "How common the case is", "zh": "病种常见程度"},
-    says={
-        "en": "Claims of this kind with this disease make up {value:.2%} of all claims.",
-        "zh": "同类就诊中该病种占全部结算单的{value:.2%}。",
-    },
-    unit="share",
-    riskier="either",
-    high=1,
-    violation="T17",
-    cites=["upcoding-nber"],
-    excuses={"en": "Specialised care.", "zh": "专科诊疗。"},
-)
-def case_commonness(claim):
-    """Share of all claims that have the same kind of visit and ICD category.
-
-    Blind spot: what is usual differs between regions.
-    """
-    return claim.case_share
-
-
-case_commonness.fires(0.0001, norms={"domain": "case", "code": "outpatient|I10", "share": 0.0001})
-case_commonness.quiet(0.05, norms={"domain": "case", "code": "outpatient|I10", "share": 0.05})
-
-
-@signal(
-    title={"en": "Registered chronic conditions", "zh": "登记的慢性病数"},
-    says={
-        "en": "{value:.0f} chronic conditions are registered for the patient.",
-        "zh": "患者登记有{value:.0f}种慢性病。",
-    },
-    unit="conditions",
-    riskier="either",
-    default=0,
-    violation="T37",
-    cites=["decree-735.40.1"],
-    excuses={"en": "Illness grows with age.", "zh": "慢性病随年龄增多。"},
-)
-def registered_conditions(claim):
-    """Number of chronic conditions registered for the patient.
-
-    Blind spot: whether the registrations are founded.
-    """
-    return claim.chronic_count
-
-
-registered_conditions.fires(7, patients={"patient_id": "P", "chronic_conditions": list("abcdefg")})
-registered_conditions.quiet(0)

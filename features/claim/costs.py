@@ -24,6 +24,9 @@ def amount_against_expected(claim):
     """Total amount over the mean amount of claims with the same kind of visit and ICD category.
 
     Blind spot: expectations come from all providers, so a habit that everybody has is not seen.
+
+    释义:总费用除以同就诊类型、同ICD类目结算单的平均费用。
+    盲区:预期值取自全部机构,人人都有的习惯看不出来。
     """
     return ratio(claim.total_amount, claim.expected_amount)
 
@@ -49,6 +52,9 @@ def charged(claim):
     """Total amount of the claim, in the payer's currency.
 
     Blind spot: says nothing about whether the amount fits the illness.
+
+    释义:本结算单总费用,按经办机构货币计。
+    盲区:不说明费用与病情是否相称。
     """
     return claim.total_amount
 
@@ -73,6 +79,9 @@ def daily_amount(claim):
     """Total amount over the days from admission to discharge, both included, in the payer's currency.
 
     Blind spot: a stay drawn out without care lowers the figure.
+
+    释义:总费用除以入院至出院的天数(首末日均计入)。
+    盲区:无诊疗而拖长的住院会拉低该值。
     """
     return ratio(claim.total_amount, claim.stay_days + 1)
 
@@ -97,6 +106,9 @@ def daily_amount_against_expected(claim):
     """Amount for each day over the expected amount divided by the expected days of the ICD category.
 
     Blind spot: expectations come from all providers, so a habit that everybody has is not seen.
+
+    释义:日均费用除以该ICD类目的预期费用与预期天数之比。
+    盲区:预期值取自全部机构,人人都有的习惯看不出来。
     """
     usual = ratio(claim.expected_amount, claim.expected_days + 1)
     return ratio(ratio(claim.total_amount, claim.stay_days + 1), usual)
@@ -131,6 +143,9 @@ def fund_share(claim):
     """Amount asked of the fund over the total amount.
 
     Blind spot: the rules of the person's scheme are not looked at.
+
+    释义:申请基金支付金额占总费用的比例。
+    盲区:未考虑个人所属险种的待遇规则。
     """
     return ratio(claim.fund_amount, claim.total_amount)
 
@@ -156,6 +171,9 @@ def amount_per_weight(claim):
     """Total amount over the weight of the billed group; low where the group is coded too high.
 
     Blind spot: a hospital that raises charges along with the weights.
+
+    释义:总费用除以所报病组权重;病组编高时数值偏低。
+    盲区:费用与权重同时抬高的医院。
     """
     return ratio(claim.total_amount, claim.drg_weight)
 

@@ -28,6 +28,9 @@ def days_after_death(claim):
     """Days from the registered death to the start of the care; 0 for a living patient.
 
     Blind spot: deaths that are registered late.
+
+    释义:登记死亡日至就诊开始日的天数;在世者为0。
+    盲区:死亡登记滞后。
     """
     late = days_between(claim.admitted_at, claim.patient_died_on)
     return (late > 0).ifelse(late, 0)
@@ -35,4 +38,11 @@ def days_after_death(claim):
 
 days_after_death.fires(10, patients={"patient_id": "P", "died_on": date(2024, 6, 2)})
 days_after_death.quiet(0, patients={"patient_id": "P", "died_on": date(2024, 6, 12)})
+days_after_death.fires(1, patients={"patient_id": "P", "died_on": date(2024, 6, 11)})
+days_after_death.fires(
+    377, claim={"visit_type": "inpatient", "stay_days": 4}, patients={"patient_id": "P", "died_on": date(2023, 6, 1)}
+)
 days_after_death.quiet(0, patients={"patient_id": "P"})
+days_after_death.quiet(
+    0, claim={"visit_type": "inpatient", "stay_days": 9}, patients={"patient_id": "P", "died_on": date(2024, 6, 15)}
+)

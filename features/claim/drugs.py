@@ -22,13 +22,20 @@ def supply_over_limit(lines):
     """Largest ratio of a line's days of supply to the days that its drug may be dispensed for.
 
     Blind spot: drugs without a limit, and supply split over several lines.
+
+    释义:明细用药天数与该药最长开药天数的最大比值。
+    盲区:没有上限的药品,以及拆成多行的用药量。
     """
     return ratio(lines.days_supply, lines.max_days_supply).max()
 
 
 _MONTH = {"item_code": "X", "category": "drug", "max_days_supply": 30.0}
 supply_over_limit.fires(3, lines=[{"days_supply": 90.0}], catalogue=_MONTH)
+supply_over_limit.fires(1.5, lines=[{"days_supply": 7.0}, {"days_supply": 45.0}], catalogue=_MONTH)
+supply_over_limit.fires(2, claim={"visit_type": "pharmacy"}, lines=[{"days_supply": 60.0}], catalogue=_MONTH)
 supply_over_limit.quiet(1, lines=[{"days_supply": 30.0}], catalogue=_MONTH)
+supply_over_limit.quiet(0.5, lines=[{"days_supply": 15.0, "times": 2}], catalogue=_MONTH)
+supply_over_limit.quiet(None, lines=[{"days_supply": 90.0}])
 
 
 @signal(
@@ -49,6 +56,9 @@ def supply_left(past_lines):
     """Most days of supply left of an item that this claim bills again, from any provider; at least 0.
 
     Blind spot: the same substance under another code.
+
+    释义:本单再次购买的项目在任何机构的最多剩余用药天数,最低为0。
+    盲区:编码不同的同一药物。
     """
     left = past_lines.days_supply - past_lines.days_ago
     again = past_lines.now_quantity.notnull()
@@ -90,6 +100,9 @@ def early_refills_elsewhere(past_lines, limits):
     """Earlier lines at other providers of items that this claim bills again, with much of the supply left.
 
     Blind spot: the same substance under another code.
+
+    释义:在其他机构购买、余量仍多而本单又购买的相同项目的既往行数。
+    盲区:编码不同的同一药物。
     """
     left = past_lines.days_supply - past_lines.days_ago
     much = (left > past_lines.days_supply * limits.supply_left_share) & (past_lines.days_ago >= 0)
@@ -130,6 +143,9 @@ def repeated_exams(past_lines, limits):
     """Earlier lines of examinations and tests, from any provider, of items that this claim bills again.
 
     Blind spot: results that are not shared between providers.
+
+    释义:本单再次收取的检查检验项目,此前在任何机构的收费行数。
+    盲区:机构之间未共享的检查结果。
     """
     exam = past_lines.category.isin(["examination", "laboratory"]) & past_lines.now_quantity.notnull()
     return past_lines.count(where=exam & past_lines.days_ago.between(0, limits.repeated_exam_days))
@@ -169,6 +185,9 @@ def billed_on_other_claim(past_lines):
     """Lines of the patient's other claims here that began on the same day, of items that this claim bills again.
 
     Blind spot: copies under another day.
+
+    释义:患者同日在本机构其他结算单中、本单又重复收取的项目行数。
+    盲区:改记到其他日期的重复收费。
     """
     again = past_lines.now_quantity.notnull() & past_lines.same_provider
     return past_lines.count(where=again & (past_lines.days_ago == 0))
@@ -196,6 +215,9 @@ def weekly_dialysis(lines, past_lines, limits):
     """Dialysis sessions on this claim and on the patient's claims in the week before.
 
     Blind spot: a claim that bills a whole month at once.
+
+    释义:本单及患者此前一周结算单的血液透析次数。
+    盲区:一次结算整月透析的结算单。
     """
     before = past_lines.quantity.sum(where=past_lines.dialysis & past_lines.days_ago.between(0, limits.week_days - 1))
     return lines.quantity.sum(where=lines.dialysis).fill_null(0) + before.fill_null(0)

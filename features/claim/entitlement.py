@@ -28,12 +28,21 @@ def repeated_invoices(claim, past):
     """Earlier claims of the patient with the invoice number of this one.
 
     Blind spot: an invoice used for two persons.
+
+    释义:患者此前使用同一发票号的结算单数。
+    盲区:同一发票用于两个人。
     """
     return past.count(where=past.invoice_no == claim.invoice_no)
 
 
 repeated_invoices.fires(1, claim={"invoice_no": "7"}, past=[{"invoice_no": "7"}, {"invoice_no": "8"}])
+repeated_invoices.fires(2, claim={"invoice_no": "7"}, past=[{"invoice_no": "7", "provider_id": "H#", "times": 2}])
+repeated_invoices.fires(
+    1, claim={"invoice_no": "7", "settlement_channel": "manual"}, past=[{"invoice_no": "7", "days_ago": 200}]
+)
 repeated_invoices.quiet(0, claim={"invoice_no": "7"}, past=[{"invoice_no": "8"}])
+repeated_invoices.quiet(0, past=[{"times": 3}])
+repeated_invoices.quiet(0, claim={"invoice_no": "7"}, past=[{}])
 
 
 @signal(
@@ -57,6 +66,9 @@ def physician_suspended(claim):
     """1 when the day of admission lies in the physician's suspension, else 0.
 
     Blind spot: a suspended physician who bills under another name.
+
+    释义:入院日处于医师暂停期的为1,否则为0。
+    盲区:被暂停医师借他人名义结算。
     """
     day = claim.admitted_at.date()
     over = (claim.physician_suspended_to < day).fill_null(False)
@@ -66,7 +78,10 @@ def physician_suspended(claim):
 _OUT = {"physician_id": "D", "suspended_from": date(2024, 6, 1)}
 physician_suspended.fires(1, physicians=_OUT)
 physician_suspended.quiet(0, physicians={**_OUT, "suspended_to": date(2024, 6, 10)})
+physician_suspended.fires(1, physicians={**_OUT, "suspended_to": date(2024, 6, 12)})
+physician_suspended.fires(1, physicians={**_OUT, "suspended_from": date(2024, 6, 12)})
 physician_suspended.quiet(0)
+physician_suspended.quiet(0, physicians={**_OUT, "suspended_from": date(2024, 6, 13)})
 
 
 @signal(
@@ -90,6 +105,9 @@ def provider_suspended(claim):
     """1 when the day of admission lies in the provider's suspension, else 0.
 
     Blind spot: claims sent through a neighbour during the suspension.
+
+    释义:入院日处于机构暂停期的为1,否则为0。
+    盲区:暂停期间借邻近机构上传的结算。
     """
     day = claim.admitted_at.date()
     over = (claim.provider_suspended_to < day).fill_null(False)
@@ -99,7 +117,10 @@ def provider_suspended(claim):
 _SHUT = {"provider_id": "H", "suspended_from": date(2024, 6, 1)}
 provider_suspended.fires(1, providers=_SHUT)
 provider_suspended.quiet(0, providers={**_SHUT, "suspended_to": date(2024, 6, 10)})
+provider_suspended.fires(1, providers={**_SHUT, "suspended_to": date(2024, 6, 12)})
+provider_suspended.fires(1, providers={**_SHUT, "suspended_from": date(2024, 6, 12)})
 provider_suspended.quiet(0)
+provider_suspended.quiet(0, providers={**_SHUT, "suspended_from": date(2024, 6, 13)})
 
 
 @signal(
@@ -123,6 +144,9 @@ def physician_from_elsewhere(claim):
     """1 when the physician's registered provider is known and is not the one that bills, else 0.
 
     Blind spot: several registrations of one physician.
+
+    释义:医师登记机构已知且不是结算机构的为1,否则为0。
+    盲区:一名医师的多点备案。
     """
     return (claim.physician_provider_id != claim.provider_id).cast("int64")
 

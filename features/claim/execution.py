@@ -24,6 +24,9 @@ def unreported_exams(lines):
     """Lines of examinations and laboratory tests that have no time of report.
 
     Blind spot: reports that take longer than the settlement, and empty reports.
+
+    释义:无报告时间的检查检验明细行数。
+    盲区:晚于结算出具的报告,以及空白报告。
     """
     return lines.count(where=lines.category.isin(["examination", "laboratory"]) & lines.reported_at.isnull())
 
@@ -50,6 +53,9 @@ def unordered_share(lines):
     """Share of the lines of drugs, tests, treatment and surgery without a time of order.
 
     Blind spot: orders written afterwards.
+
+    释义:药品、检查、治疗、手术明细中无开立时间的占比。
+    盲区:事后补开的医嘱。
     """
     needs = lines.category.isin(["drug", "examination", "laboratory", "treatment", "therapy", "surgery"])
     return lines.ordered_at.isnull().mean(where=needs)
@@ -80,6 +86,9 @@ def idle_days_share(claim, lines):
     """Share of the days of an inpatient stay, first and last included, without a line other than bed and nursing.
 
     Blind spot: care that is billed in one sum.
+
+    释义:住院各日(首末日均计入)中除床位、护理外无其他明细的天数占比。
+    盲区:合并一笔收费的诊疗。
     """
     care = ~lines.category.isin(["bed", "nursing", "other"])
     stay = (claim.visit_type == "inpatient") & (lines.count() > 0)
@@ -123,12 +132,19 @@ def substituted_lines(lines):
     """Lines whose dispensed item is known and is not the billed one.
 
     Blind spot: substitutions that the stock record hides too.
+
+    释义:实际发放项目已知且与收费项目不同的明细行数。
+    盲区:库存记录一并掩盖的串换。
     """
     return lines.count(where=lines.dispensed_item_code != lines.item_code)
 
 
 substituted_lines.fires(1, lines=[{"dispensed_item_code": "Y"}, {"dispensed_item_code": "X"}])
+substituted_lines.fires(2, claim={"visit_type": "pharmacy"}, lines=[{"dispensed_item_code": "Y", "times": 2}])
+substituted_lines.fires(1, lines=[{"item_code": "Y", "dispensed_item_code": "X"}, {}])
 substituted_lines.quiet(0, lines=[{"dispensed_item_code": "X"}, {}])
+substituted_lines.quiet(0, lines=[{}])
+substituted_lines.quiet(0, lines=[{"item_code": "Y", "dispensed_item_code": "Y", "quantity": 9.0}])
 
 
 @signal(
@@ -151,6 +167,9 @@ def lines_against_total(claim, lines):
     """Sum of the amounts of the lines over the total amount of the claim.
 
     Blind spot: lines and total raised together.
+
+    释义:明细金额合计除以结算单总额。
+    盲区:明细与总额同时虚增。
     """
     return ratio(lines.amount.sum(), claim.total_amount)
 

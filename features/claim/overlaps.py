@@ -12,7 +12,7 @@ from fraud.signals import signal
     unit="stays",
     riskier="high",
     default=0,
-    violation="T03",
+    violation="T21",
     severity="serious",
     limit="overlapping_stays",
     cites=["decree-735.40.3", "bed-hanging-case"],
@@ -22,6 +22,9 @@ def overlapping_stays(claim, past):
     """Inpatient stays of the patient, known before this one settled, that share more than the day of a transfer.
 
     Blind spot: the first of two overlapping stays to settle stays quiet.
+
+    释义:本单结算前已知的、重叠超过转院当日的住院次数。
+    盲区:两次重叠住院中先结算的一次不会触发。
     """
     both = (past.visit_type == "inpatient") & (claim.visit_type == "inpatient")
     return past.count(where=both & past.overlaps & (past.gap_days < 0) & (-past.days_ago < claim.stay_days))
@@ -62,6 +65,9 @@ def visits_during_stay(claim, past):
     """Outpatient visits at other providers on the days between, not on, admission and discharge of this stay.
 
     Blind spot: visits that settle after the stay; drugs that relatives fetch are left out.
+
+    释义:住院期间(出入院当日除外)在其他机构的门诊次数。
+    盲区:晚于出院结算的就诊;亲属代取药不计。
     """
     visit = past.visit_type.isin(["outpatient", "emergency", "chronic"]) & ~past.same_provider
     inside = (past.days_ago < 0) & (-past.days_ago < claim.stay_days)
@@ -97,6 +103,9 @@ def care_during_stay(claim, past):
     """Inpatient stays, known before, that hold the start of this long-term care claim between their first and last day.
 
     Blind spot: stays that settle after the care.
+
+    释义:本长护险结算单的开始日落在首末日之间的、此前已知的住院次数。
+    盲区:晚于护理结算的住院。
     """
     care = (claim.visit_type == "long_term_care") & (past.visit_type == "inpatient")
     return past.count(where=care & (past.days_ago > 0) & (past.gap_days < 0))
@@ -133,6 +142,9 @@ def charges_around_stay(claim, past, limits):
     """Amount of outpatient claims here on the days before, or during, this stay, in the payer's currency.
 
     Blind spot: charges moved to another provider, or settled after the stay.
+
+    释义:本次住院之前数日及住院期间在本院发生的门诊费用。
+    盲区:转到其他机构收取,或在出院后结算的费用。
     """
     visit = past.visit_type.isin(["outpatient", "chronic"]) & past.same_provider
     near = past.days_ago.between(-claim.stay_days, limits.pre_stay_days) & (claim.visit_type == "inpatient")

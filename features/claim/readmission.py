@@ -26,6 +26,9 @@ def split_stay_gap(claim, past):
     """Days between the last stay at the same hospital for the same ICD category and this admission.
 
     Planned stays do not count. Blind spot: a hospital that changes the diagnosis code of the second stay.
+
+    释义:同院、同ICD类目上次住院出院至本次入院的天数。
+    盲区:第二次住院改换诊断编码的医院。
     """
     stay = (past.visit_type == "inpatient") & (claim.visit_type == "inpatient")
     same = past.same_provider & (past.diagnosis_group == claim.diagnosis_group)
@@ -70,6 +73,9 @@ def days_since_stay(past):
     """Days from the end of the patient's last inpatient stay to the start of this claim, negative in an overlap.
 
     Blind spot: stays that settle after this claim are not yet known.
+
+    释义:患者上次住院结束至本单开始的天数,重叠时为负。
+    盲区:晚于本单结算的住院尚不可知。
     """
     return past.gap_days.min(where=past.visit_type == "inpatient")
 
@@ -98,6 +104,9 @@ def days_since_stay_here(past):
     """Days from the end of the patient's last inpatient stay at this provider to the start of this claim.
 
     Blind spot: a second licence of the same owner counts as another provider.
+
+    释义:患者在本机构上次住院结束至本单开始的天数。
+    盲区:同一业主的第二张执照按另一机构计。
     """
     return past.gap_days.min(where=(past.visit_type == "inpatient") & past.same_provider)
 
@@ -110,14 +119,16 @@ days_since_stay_here.quiet(None, past=[{"visit_type": "inpatient", "provider_id"
 @signal(
     title={"en": "Stays in the year before", "zh": "此前一年住院次数"},
     says={
-        "en": "The patient had {value:.0f} inpatient stays in the year before this claim.",
-        "zh": "患者在本次就诊前一年内住院{value:.0f}次。",
+        "en": "The patient had {value:.0f} inpatient stays in the year before this claim; {limit:.0f} is usual at "
+        "most.",
+        "zh": "患者在本次就诊前一年内住院{value:.0f}次,通常不超过{limit:.0f}次。",
     },
     unit="stays",
     riskier="high",
     default=0,
     violation="T27",
     national_code="GZ10000204004000",
+    limit="yearly_stays",
     cites=["national-rules-2023", "decree-735.38.2"],
     excuses={"en": "A severe chronic disease with repeated crises.", "zh": "重症慢性病反复发作。"},
 )
@@ -125,9 +136,12 @@ def stays_before(past):
     """Inpatient stays of the patient, anywhere, known in the year before this claim settled.
 
     Blind spot: stays paid by another payer.
+
+    释义:本单结算前一年内已知的、患者在任何机构的住院次数。
+    盲区:由其他支付方支付的住院。
     """
     return past.count(where=past.visit_type == "inpatient")
 
 
-stays_before.fires(4, past=[{"visit_type": "inpatient", "days_ago": 100, "times": 4}])
+stays_before.fires(14, past=[{"visit_type": "inpatient", "days_ago": 100, "times": 14}])
 stays_before.quiet(0, past=[{"visit_type": "outpatient", "times": 6}])

@@ -13,7 +13,7 @@ from fraud.signals import ratio, signal
     unit="claims",
     riskier="high",
     default=0,
-    violation="T07",
+    violation="T21",
     limit="near_duplicates",
     cites=["decree-735.38.3", "ncci"],
     excuses={
@@ -27,6 +27,9 @@ def near_duplicates(claim, past, limits):
     Stays may lie further apart than visits, which a course of treatment repeats every few days.
 
     Blind spot: a copy whose amount was changed by a cent.
+
+    释义:患者在同一机构、主诊断与总费用相同、日期相近的既往结算单数。
+    盲区:金额改动一分钱的重复单。
     """
     same = (past.primary_diagnosis == claim.primary_diagnosis) & (past.total_amount == claim.total_amount)
     stay = claim.visit_type == "inpatient"
@@ -58,6 +61,9 @@ def earlier_claims_here(past):
     """Claims of the patient at this provider, known in the year before this one settled.
 
     Blind spot: claims of relatives that share one card.
+
+    释义:患者在本机构、本单结算前一年内已知的结算次数。
+    盲区:共用一张卡的亲属的结算。
     """
     return past.count(where=past.same_provider)
 
@@ -86,6 +92,9 @@ def same_disease_elsewhere(claim, past):
     """Claims in the year before with the same ICD category at other providers.
 
     Blind spot: the same disease under another ICD category.
+
+    释义:此前一年在其他机构以同一ICD类目结算的次数。
+    盲区:编为其他ICD类目的同一疾病。
     """
     return past.count(where=~past.same_provider & (past.diagnosis_group == claim.diagnosis_group))
 
@@ -110,6 +119,9 @@ def amount_against_own_past(claim, past):
     """Total amount over the mean amount of the patient's earlier claims of the same kind of visit.
 
     Blind spot: a first claim has nothing to be compared with.
+
+    释义:总费用除以患者此前同类就诊的平均费用。
+    盲区:首次就诊没有可比对象。
     """
     return ratio(claim.total_amount, past.total_amount.mean(where=past.visit_type == claim.visit_type))
 

@@ -1,6 +1,6 @@
 """Many providers in a short time: one person's care spread out, or one person's card."""
 
-from fraud.signals import ratio, signal
+from fraud.signals import signal
 
 
 @signal(
@@ -25,6 +25,9 @@ def same_day_providers(past):
     """Other providers that billed the patient on the day of the claim, and this one.
 
     Blind spot: claims settled later than this one are not yet known.
+
+    释义:本单当日为患者结算的机构数,含本机构。
+    盲区:晚于本单结算的尚不可知。
     """
     return past.provider_id.collect(where=(past.days_ago == 0) & ~past.same_provider).unique().length().fill_null(0) + 1
 
@@ -51,6 +54,9 @@ def recent_providers(past, limits):
     """Different providers that billed the patient in the `recent_days` before this claim began.
 
     Blind spot: branches of one chain count apart.
+
+    释义:本单之前`recent_days`天内为患者结算的不同机构数。
+    盲区:同一连锁的分店分别计数。
     """
     return past.provider_id.collect(where=past.days_ago <= limits.recent_days).unique().length()
 
@@ -76,6 +82,9 @@ def recent_physicians(past, limits):
     """Different physicians in charge of the patient's claims in the `recent_days` before this claim began.
 
     Blind spot: claims that name no physician.
+
+    释义:本单之前`recent_days`天内主管患者的不同医师数。
+    盲区:未记录医师的结算单。
     """
     return past.physician_id.collect(where=past.days_ago <= limits.recent_days).unique().length()
 
@@ -106,6 +115,9 @@ def recent_claims(past, limits):
     """Claims of the patient, anywhere, begun in the `month_days` before this one.
 
     Blind spot: visits to relatives with the same card count too.
+
+    释义:本单之前`month_days`天内患者在任何机构开始的就诊次数。
+    盲区:亲属使用同一张卡的就诊也计入。
     """
     return past.count(where=past.days_ago.between(0, limits.month_days))
 
@@ -115,25 +127,35 @@ recent_claims.quiet(0, past={"days_ago": 100, "times": 20})
 
 
 @signal(
-    title={"en": "Loyalty to this provider", "zh": "既往就诊集中于本机构的比例"},
+    title={"en": "Pharmacy purchases in the last month", "zh": "近一月药店购药次数"},
     says={
-        "en": "{value:.0%} of the patient's claims in the year before came from this provider.",
-        "zh": "患者此前一年的结算单中{value:.0%}来自本机构。",
+        "en": "The patient had {value:.0f} claims at pharmacies in the month before this one; {limit:.0f} is usual at "
+        "most.",
+        "zh": "患者此前一个月内在药店购药{value:.0f}次,通常不超过{limit:.0f}次。",
     },
-    unit="share",
+    unit="claims",
     riskier="high",
-    high=1,
-    violation="T25",
-    cites=["decree-735.40.1", "fraud-auditor"],
-    excuses={"en": "The family's usual provider.", "zh": "患者长期就诊的机构。"},
+    default=0,
+    violation="T27",
+    national_code="GZ10000204003000",
+    limit="monthly_purchases",
+    cites=["national-rules-2023", "decree-735.41"],
+    excuses={
+        "en": "Several prescriptions that run out at different times.",
+        "zh": "多张处方分别到期续购。",
+    },
 )
-def loyalty(past):
-    """Share of the patient's claims in the year before that came from this provider.
+def recent_purchases(past, limits):
+    """Claims of the patient at pharmacies, begun in the `month_days` before this one.
 
-    Blind spot: a place with a single provider.
+    Blind spot: purchases for relatives with the same card.
+
+    释义:本单之前`month_days`天内患者在药店的结算次数。
+    盲区:用同一张卡为亲属购药。
     """
-    return ratio(past.count(where=past.same_provider), past.count())
+    return past.count(where=(past.visit_type == "pharmacy") & past.days_ago.between(0, limits.month_days))
 
 
-loyalty.fires(1, past={"times": 4})
-loyalty.quiet(0, past={"provider_id": "H2", "times": 4})
+recent_purchases.fires(20, past={"visit_type": "pharmacy", "days_ago": 10, "times": 20})
+recent_purchases.quiet(0, past={"days_ago": 10, "times": 20})
+recent_purchases.quiet(0, past={"visit_type": "pharmacy", "days_ago": 60, "times": 20})

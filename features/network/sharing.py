@@ -25,6 +25,9 @@ def captive_share(by_patient):
     """Share of the provider's patients without a claim at any other provider in the same window.
 
     Blind spot: care that another payer pays.
+
+    释义:同一窗口内未在其他机构就诊的本机构患者占比。
+    盲区:由其他支付方支付的诊疗。
     """
     return (by_patient.claims_elsewhere == 0).mean()
 
@@ -52,6 +55,9 @@ def places_per_patient(by_patient):
     """Mean number of other providers that a patient of this one had claims at in the same window.
 
     Blind spot: branches of one chain count apart.
+
+    释义:本机构患者同一窗口内平均就诊的其他机构数。
+    盲区:同一连锁的分店分别计数。
     """
     return by_patient.places_elsewhere.mean()
 
@@ -80,6 +86,9 @@ def strongest_tie(network, window):
     """Largest number of patients shared with one other provider, over all patients of this one.
 
     Blind spot: small providers share by chance.
+
+    释义:与另一机构共有的患者数占本机构全部患者的最大比例。
+    盲区:小机构偶然共享。
     """
     return ratio(network.shared_patients.max(), window.patient_id.nunique())
 
@@ -108,6 +117,9 @@ def tie_concentration(network):
     """Herfindahl index of shared patients over the other providers that share them.
 
     Blind spot: providers with few shared patients have a high index by chance.
+
+    释义:共有患者在其他机构间分布的赫芬达尔指数。
+    盲区:共有患者少的机构指数偶然偏高。
     """
     ties = network.shared_patients.sum()
     return ratio((network.shared_patients * network.shared_patients).sum(), ties * ties)
@@ -140,6 +152,9 @@ def sharing_providers(network):
     """Other providers with at least one patient in common in the window.
 
     Blind spot: grows with the number of patients.
+
+    释义:窗口内至少有一名共同患者的其他机构数。
+    盲区:随患者数增长。
     """
     return network.count()
 
@@ -167,6 +182,9 @@ def physician_captive_share(by_patient):
     """Share of the physician's patients without a claim under any other physician in the same window.
 
     Blind spot: claims that name no physician.
+
+    释义:同一窗口内未由其他医师接诊的本医师患者占比。
+    盲区:未记录医师的结算单。
     """
     return (by_patient.claims_elsewhere == 0).mean()
 
@@ -195,6 +213,9 @@ def physician_strongest_tie(network, window):
     """Largest number of patients shared with one other physician, over all patients of this one.
 
     Blind spot: a physician with few patients shares by chance.
+
+    释义:与另一名医师共有的患者数占本医师全部患者的最大比例。
+    盲区:患者少的医师偶然共享。
     """
     return ratio(network.shared_patients.max(), window.patient_id.nunique())
 

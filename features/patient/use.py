@@ -26,6 +26,9 @@ def claims(window):
     """Claims of the person in the window.
 
     Blind spot: a card used by a whole family.
+
+    释义:窗口内个人结算次数。
+    盲区:全家共用一张卡。
     """
     return window.count()
 
@@ -53,6 +56,9 @@ def total_amount(window):
     """Total amount of the person's claims in the window, in the payer's currency.
 
     Blind spot: says nothing about need.
+
+    释义:窗口内个人结算单总费用。
+    盲区:不说明诊疗需要。
     """
     return window.total_amount.sum()
 
@@ -72,7 +78,7 @@ total_amount.quiet(0)
     default=0,
     volume=True,
     peer=True,
-    violation="T27",
+    violation="T03",
     national_code="GZ10000204004000",
     cites=["national-rules-2023"],
     excuses=_ILL,
@@ -81,6 +87,9 @@ def stays(window):
     """Inpatient stays of the person in the window.
 
     Blind spot: stays paid by another payer.
+
+    释义:窗口内个人住院次数。
+    盲区:由其他支付方支付的住院。
     """
     return window.count(where=window.visit_type == "inpatient")
 
@@ -108,6 +117,9 @@ def nights(window):
     """Nights of the person's inpatient stays in the window.
 
     Blind spot: leave from the ward.
+
+    释义:个人住院总夜数。
+    盲区:请假离院。
     """
     return window.stay_days.sum(where=window.visit_type == "inpatient")
 
@@ -135,6 +147,9 @@ def providers(window):
     """Different providers that billed for the person in the window.
 
     Blind spot: branches of one chain count apart.
+
+    释义:窗口内为个人结算的不同机构数。
+    盲区:同一连锁的分店分别计数。
     """
     return window.provider_id.nunique()
 
@@ -164,6 +179,9 @@ def prescribers_and_pharmacies(window):
     """The smaller of the numbers of different physicians and of different pharmacies in the window.
 
     Blind spot: pharmacies that settle without naming the prescriber.
+
+    释义:窗口内不同医师数与不同药店数中的较小者。
+    盲区:结算时不记录处方医师的药店。
     """
     physicians = window.physician_id.nunique(where=window.visit_type != "pharmacy")
     pharmacies = window.provider_id.nunique(where=window.visit_type == "pharmacy")
@@ -200,6 +218,9 @@ def amount_against_expected(window):
     """Total amount of the person's claims over what their diagnoses usually cost.
 
     Blind spot: expectations come from all claims, so a habit that everybody has is not seen.
+
+    释义:个人总费用除以其诊断的通常费用。
+    盲区:预期值取自全部结算单,人人都有的习惯看不出来。
     """
     known = window.expected_amount.notnull()
     return ratio(window.total_amount.sum(where=known), window.expected_amount.sum())
@@ -228,6 +249,9 @@ def one_provider_share(by_provider):
     """Share of the person's claims that came from the provider with most of them.
 
     Blind spot: a person with one claim has a share of 1.
+
+    释义:个人结算单中来自就诊最多机构的占比。
+    盲区:只有一张结算单者占比为1。
     """
     return ratio(by_provider.claims.max(), by_provider.claims.sum())
 
@@ -255,6 +279,9 @@ def several_providers_share(window_signals):
     """Share of the person's claims with `claim.same_day_providers` above one.
 
     Blind spot: the first claim of a day does not know the second.
+
+    释义:个人结算单中`claim.same_day_providers`大于1的占比。
+    盲区:当日第一张结算单不知道第二张。
     """
     return share(window_signals.same_day_providers > 1)
 
@@ -282,6 +309,9 @@ def readmissions(window_signals, limits):
     """Inpatient claims that began within `unplanned_readmission_days` of a stay at any provider.
 
     Blind spot: planned stays count where the data do not say that they were planned.
+
+    释义:距任一机构住院不超过`unplanned_readmission_days`天再次住院的次数。
+    盲区:数据未注明为计划内的住院也计入。
     """
     soon = window_signals.days_since_stay <= limits.unplanned_readmission_days
     return window_signals.count(where=soon & (window_signals.visit_type == "inpatient"))
@@ -310,6 +340,9 @@ def early_refill_share(window_signals, limits):
     """Share of the person's claims with `claim.supply_left` above the limit of that name.
 
     Blind spot: the same substance under another code.
+
+    释义:个人结算单中`claim.supply_left`超过同名限值的占比。
+    盲区:编码不同的同一药物。
     """
     return share(window_signals.supply_left > limits.supply_left)
 
@@ -340,6 +373,9 @@ def early_refills_elsewhere(window_signals):
     """Sum of `claim.early_refills_elsewhere` over the person's claims in the window.
 
     Blind spot: the same substance under another code.
+
+    释义:窗口内个人结算单的`claim.early_refills_elsewhere`合计。
+    盲区:编码不同的同一药物。
     """
     return window_signals.early_refills_elsewhere.sum()
 

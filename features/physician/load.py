@@ -3,7 +3,6 @@
 from fraud.signals import ratio, share, signal
 
 _TEAM = {"en": "Claims of a whole team under the name of its head.", "zh": "以科主任名义汇总的团队工作量。"}
-_SEVERE = {"en": "A specialist for the severest cases.", "zh": "收治重症的专科医师。"}
 
 
 @signal(
@@ -25,6 +24,9 @@ def claims(window):
     """Claims in the window that name the physician as the one in charge.
 
     Blind spot: names entered by others.
+
+    释义:窗口内以该医师为主管医师的结算单数。
+    盲区:由他人填写的姓名。
     """
     return window.count()
 
@@ -51,6 +53,9 @@ def patients(window):
     """Different patients in the window.
 
     Blind spot: names entered by others.
+
+    释义:窗口内不同患者数。
+    盲区:由他人填写的姓名。
     """
     return window.patient_id.nunique()
 
@@ -79,6 +84,9 @@ def busiest_day(by_day):
     """Claims that began on the day with most of them.
 
     Blind spot: says nothing about how long a visit takes.
+
+    释义:开始就诊最多一日的结算单数。
+    盲区:不说明每次就诊的时长。
     """
     return by_day.claims.max()
 
@@ -107,6 +115,9 @@ def busiest_day_minutes(by_service_day):
     """Staff minutes of the items served on the day with most of them, on claims that name the physician.
 
     Blind spot: items without minutes, and staff who help.
+
+    释义:记有该医师的结算单中,服务项目人工时长最多一日的分钟数。
+    盲区:没有时长的项目,以及协助的人员。
     """
     return by_service_day.staff_minutes.max()
 
@@ -134,6 +145,9 @@ def claims_per_day(by_day):
     """Mean claims of a day on which at least one begins.
 
     Blind spot: says nothing about how long a visit takes.
+
+    释义:有就诊开始之日的平均结算单数。
+    盲区:不说明每次就诊的时长。
     """
     return by_day.claims.mean()
 
@@ -142,61 +156,7 @@ claims_per_day.fires(40, window={"times": 40})
 claims_per_day.quiet(1, window=[{"days_ago": 3}, {"days_ago": 4}])
 
 
-@signal(
-    title={"en": "Amount against case mix", "zh": "费用与病种预期之比"},
-    says={
-        "en": "The claims cost {value:.2f} times what the same diagnoses usually cost (peers: {peer_median:.2f}).",
-        "zh": "费用为同病种预期的{value:.2f}倍(同专业中位数{peer_median:.2f}倍)。",
-    },
-    unit="times",
-    riskier="high",
-    default=1,
-    peer=True,
-    violation="T16",
-    cites=["decree-735.38.2"],
-    excuses=_SEVERE,
-)
-def amount_against_expected(window):
-    """Total amount of the window over the amount that its diagnoses usually cost.
-
-    Blind spot: expectations come from all claims, so a habit that everybody has is not seen.
-    """
-    known = window.expected_amount.notnull()
-    return ratio(window.total_amount.sum(where=known), window.expected_amount.sum())
-
-
-_NORM = {"domain": "case", "code": "outpatient|I10", "amount": 500.0}
-amount_against_expected.fires(2, window={"times": 3}, norms=_NORM)
-amount_against_expected.quiet(1, window={"total_amount": 500.0, "times": 3}, norms=_NORM)
-
-
-@signal(
-    title={"en": "Length of stay against case mix", "zh": "住院天数与病种预期之比"},
-    says={
-        "en": "Stays last {value:.2f} times what the same diagnoses usually need (peers: {peer_median:.2f}).",
-        "zh": "住院天数为同病种预期的{value:.2f}倍(同专业中位数{peer_median:.2f}倍)。",
-    },
-    unit="times",
-    riskier="high",
-    default=1,
-    peer=True,
-    violation="T02",
-    cites=["decree-735.38.1"],
-    excuses=_SEVERE,
-)
-def stay_against_expected(window):
-    """Nights of inpatient stays over the nights that their diagnoses usually take.
-
-    Blind spot: expectations come from all claims, so a habit that everybody has is not seen.
-    """
-    stay = (window.visit_type == "inpatient") & window.expected_days.notnull()
-    return ratio(window.stay_days.sum(where=stay), window.expected_days.sum(where=stay))
-
-
 _STAY = {"visit_type": "inpatient", "stay_days": 8}
-_USUAL = {"domain": "case", "code": "inpatient|I10", "days": 4.0}
-stay_against_expected.fires(2, window=[_STAY, _STAY], norms=_USUAL)
-stay_against_expected.quiet(1, window={"visit_type": "inpatient", "stay_days": 4}, norms=_USUAL)
 
 
 @signal(
@@ -217,6 +177,9 @@ def providers(window):
     """Different providers whose claims name the physician.
 
     Blind spot: branches of one hospital count apart.
+
+    释义:结算单记有该医师的不同机构数。
+    盲区:同一医院的分院分别计数。
     """
     return window.provider_id.nunique()
 
@@ -242,6 +205,9 @@ def claims_per_patient(window):
     """Claims over different patients in the window.
 
     Blind spot: grows with the length of the window that the data fill.
+
+    释义:窗口内结算单数除以不同患者数。
+    盲区:随数据覆盖的窗口长度增长。
     """
     return ratio(window.count(), window.patient_id.nunique())
 
@@ -269,39 +235,15 @@ def return_share(window_signals, limits):
     """Share of the claims that begin within `return_days` of the patient's last stay at the same provider.
 
     Blind spot: stays split between two hospitals that work together.
+
+    释义:距患者在同一机构上次住院不超过`return_days`天的结算单占比。
+    盲区:在两家协作医院之间分解的住院。
     """
     return share(window_signals.days_since_stay_here <= limits.return_days)
 
 
 return_share.fires(0.5, window=[{**_STAY, "days_ago": 60}, {**_STAY, "days_ago": 40}])
 return_share.quiet(0, window={**_STAY, "patient_id": "P#", "times": 3})
-
-
-@signal(
-    title={"en": "Share of weekend claims", "zh": "周末接诊占比"},
-    says={
-        "en": "{value:.1%} of the claims begin on a weekend (peers: {peer_median:.1%}).",
-        "zh": "{value:.1%}的结算单于周末开始(同专业中位数{peer_median:.1%})。",
-    },
-    unit="share",
-    riskier="high",
-    high=1,
-    default=0,
-    peer=True,
-    violation="T06",
-    cites=["decree-735.40.3"],
-    excuses={"en": "Duty in an emergency department.", "zh": "急诊值班。"},
-)
-def weekend_share(window):
-    """Share of the claims that begin on a Saturday or Sunday.
-
-    Blind spot: public holidays.
-    """
-    return share(window.weekday >= 5)
-
-
-weekend_share.fires(1, window={"days_ago": 1})
-weekend_share.quiet(0, window={"days_ago": 3})
 
 
 @signal(
@@ -323,6 +265,9 @@ def case_concentration(by_case):
     """Chance that two of the claims have the same kind of visit and ICD category (unbiased Herfindahl index).
 
     Blind spot: templates that vary the diagnosis.
+
+    释义:任取两张结算单就诊类型与ICD类目相同的概率(无偏赫芬达尔指数)。
+    盲区:变换诊断的模板。
     """
     total = by_case.claims.sum()
     return ratio((by_case.claims * (by_case.claims - 1)).sum(), total * (total - 1))
@@ -330,31 +275,3 @@ def case_concentration(by_case):
 
 case_concentration.fires(1, window={"times": 4})
 case_concentration.quiet(0, window=[{"primary_diagnosis": "I10"}, {"primary_diagnosis": "J18"}])
-
-
-@signal(
-    title={"en": "Near-duplicate claims", "zh": "疑似重复结算占比"},
-    says={
-        "en": "{value:.1%} of the claims repeat patient, diagnosis and amount of another claim of the same days "
-        "(peers: {peer_median:.1%}).",
-        "zh": "{value:.1%}的结算单与近日另一单的患者、诊断和金额相同(同专业中位数{peer_median:.1%})。",
-    },
-    unit="share",
-    riskier="high",
-    high=1,
-    default=0,
-    peer=True,
-    violation="T07",
-    cites=["decree-735.38.3", "ncci"],
-    excuses={"en": "A fixed price for each session.", "zh": "按次定额收费。"},
-)
-def near_duplicate_share(window_signals):
-    """Share of the claims with at least one `claim.near_duplicates`.
-
-    Blind spot: copies whose amount was changed by a cent.
-    """
-    return share(window_signals.near_duplicates > 0)
-
-
-near_duplicate_share.fires(0.5, window=[{"days_ago": 10}, {"days_ago": 11}])
-near_duplicate_share.quiet(0, window=[{"days_ago": 10, "total_amount": 1.0}, {"days_ago": 11}])

@@ -26,6 +26,9 @@ def mean_amount(window):
     """Mean total amount of a claim, in the payer's currency.
 
     Blind spot: case mix; see `provider.amount_against_expected`.
+
+    释义:结算单的平均总费用。
+    盲区:病种构成,见`provider.amount_against_expected`。
     """
     return window.total_amount.mean()
 
@@ -51,6 +54,9 @@ def amount_spread(window):
     """Standard deviation of the total amounts over their mean.
 
     Blind spot: a provider with one claim has no spread; small ones have a poor estimate of it.
+
+    释义:总费用的标准差除以其均值。
+    盲区:只有一张结算单的机构没有离散度,小机构估计不准。
     """
     return ratio(window.total_amount.std(), window.total_amount.mean())
 
@@ -77,6 +83,9 @@ def amount_skew(window):
     """Mean amount over the geometric mean; 1 when all claims cost the same. Claims of 0 are left out.
 
     Blind spot: a provider that inflates all of its claims alike.
+
+    释义:平均费用除以几何平均费用;各单费用相同时为1,费用为0的不计。
+    盲区:把全部结算单同样抬高的机构。
     """
     charged = window.total_amount > 0
     typical = window.total_amount.nullif(0.0).ln().mean(where=charged).exp()
@@ -105,6 +114,9 @@ def largest_amount(window):
     """Largest total amount of one claim in the window, in the payer's currency.
 
     Blind spot: grows with the number of claims.
+
+    释义:窗口内单张结算单的最高总费用。
+    盲区:随结算单数增长。
     """
     return window.total_amount.max()
 
@@ -131,6 +143,9 @@ def amount_against_expected(window):
     """Total amount of the window over the amount that its diagnoses usually cost.
 
     Blind spot: expectations come from all providers, so a habit that everybody has is not seen.
+
+    释义:窗口内总费用除以其诊断的通常费用。
+    盲区:预期值取自全部机构,人人都有的习惯看不出来。
     """
     known = window.expected_amount.notnull()
     return ratio(window.total_amount.sum(where=known), window.expected_amount.sum())
@@ -164,6 +179,9 @@ def amount_above_expected(window):
     """Total amount less what the diagnoses usually cost, summed over the window; negative below it.
 
     Blind spot: expectations come from all providers, so a habit that everybody has is not seen.
+
+    释义:总费用减去诊断的通常费用,窗口内合计;低于预期为负。
+    盲区:预期值取自全部机构,人人都有的习惯看不出来。
     """
     return (window.total_amount - window.expected_amount).sum()
 
@@ -195,6 +213,9 @@ def dear_claim_share(window, limits):
     """Share of claims above `cost_ratio` times the amount that their diagnosis usually costs.
 
     Blind spot: expectations come from all providers, so a habit that everybody has is not seen.
+
+    释义:费用超过诊断通常费用`cost_ratio`倍的结算单占比。
+    盲区:预期值取自全部机构,人人都有的习惯看不出来。
     """
     return share(window.total_amount > window.expected_amount * limits.cost_ratio)
 

@@ -22,6 +22,9 @@ def weekend_share(window):
     """Share of the window's claims that begin on a Saturday or Sunday.
 
     Blind spot: public holidays.
+
+    释义:窗口内周六或周日开始的结算单占比。
+    盲区:法定节假日。
     """
     return share(window.weekday >= 5)
 
@@ -49,6 +52,9 @@ def month_end_share(window, limits):
     """Share of the window's claims that begin on or after the `month_end_day` of a month.
 
     Blind spot: budgets that end on other days.
+
+    释义:窗口内在当月`month_end_day`日及以后开始的结算单占比。
+    盲区:在其他日期截止的预算。
     """
     return share(window.admitted_at.day() >= limits.month_end_day)
 
@@ -76,6 +82,9 @@ def night_share(window, limits):
     """Share of the window's claims that settle before `night_until` o'clock; exact midnight means no time is known.
 
     Blind spot: sources without a time of day give 0.
+
+    释义:窗口内在`night_until`点之前结算的占比;恰为零点表示时刻不详。
+    盲区:没有时刻的数据来源得0。
     """
     settled = window.settled_at
     midnight = (settled.hour() == 0) & (settled.minute() == 0) & (settled.second() == 0)
@@ -107,6 +116,9 @@ def busiest_month_share(by_month, limits):
     """Share of the claims that began in the month with most of them; unknown below `few_stays` claims.
 
     Blind spot: short windows and small providers have a high share by chance.
+
+    释义:开始就诊最多一月的结算单占比;少于`few_stays`张时未知。
+    盲区:窗口短或规模小的机构偶然偏高。
     """
     claims = by_month.claims.sum()
     return (claims >= limits.few_stays).ifelse(ratio(by_month.claims.max(), claims), None)
@@ -135,6 +147,9 @@ def busiest_month(by_month):
     """Claims that began in the month with most of them.
 
     Blind spot: grows with the number of claims.
+
+    释义:开始就诊最多一月的结算单数。
+    盲区:随结算单数增长。
     """
     return by_month.claims.max()
 
@@ -161,6 +176,9 @@ def busiest_day(by_day):
     """Claims that began on the day with most of them.
 
     Blind spot: grows with the number of claims.
+
+    释义:开始就诊最多一日的结算单数。
+    盲区:随结算单数增长。
     """
     return by_day.claims.max()
 
@@ -187,6 +205,9 @@ def recent_surge(window, limits):
     """Claims a day in the last `surge_days` over claims a day in the `surge_baseline_days` before them.
 
     Blind spot: late uploads make the last weeks look empty.
+
+    释义:近`surge_days`天的日均结算单数除以此前`surge_baseline_days`天的日均数。
+    盲区:上传滞后使最近几周显得偏少。
     """
     recent = window.count(where=window.days_ago <= limits.surge_days)
     before = window.days_ago.between(limits.surge_days + 1, limits.surge_days + limits.surge_baseline_days)
@@ -218,6 +239,9 @@ def terminal_burst_share(by_terminal_slot, limits):
     """Share of the claims, among those that tell terminal and time, in five minutes with `burst_persons` persons.
 
     Blind spot: a burst that lies across two slots of five minutes.
+
+    释义:记有终端与时刻的结算单中,同一终端五分钟内达`burst_persons`人的占比。
+    盲区:跨越两个五分钟时段的集中结算。
     """
     burst = by_terminal_slot.patients >= limits.burst_persons
     return ratio(by_terminal_slot.claims.sum(where=burst).fill_null(0), by_terminal_slot.claims.sum())
@@ -250,6 +274,9 @@ def physician_burst_share(by_physician_slot, limits):
     """Share of the claims, among those that tell physician and time, in five minutes with `burst_persons` persons.
 
     Blind spot: a burst that lies across two slots of five minutes.
+
+    释义:记有医师与时刻的结算单中,同一医师五分钟内达`burst_persons`人的占比。
+    盲区:跨越两个五分钟时段的集中结算。
     """
     burst = by_physician_slot.patients >= limits.burst_persons
     return ratio(by_physician_slot.claims.sum(where=burst).fill_null(0), by_physician_slot.claims.sum())

@@ -24,6 +24,9 @@ def diagnosis_codes(window_diagnoses):
     """Different diagnosis codes on the claims of the window.
 
     Blind spot: grows with the number of claims.
+
+    释义:窗口内结算单的不同诊断编码数。
+    盲区:随结算单数增长。
     """
     return window_diagnoses.code.nunique()
 
@@ -50,6 +53,9 @@ def diagnoses_per_claim(window_signals):
     """Mean of `claim.diagnosis_codes` over the claims of the window.
 
     Blind spot: whether the records support the codes.
+
+    释义:窗口内各单`claim.diagnosis_codes`的均值。
+    盲区:病历是否支持这些编码。
     """
     return window_signals.diagnosis_codes.mean()
 
@@ -76,6 +82,9 @@ def rare_diagnosis_share(window_diagnoses, limits):
     """Share of the diagnoses on the claims of the window that at most `rare_code_share` of all claims have.
 
     Blind spot: codes that were never seen when norms were learned are left out.
+
+    释义:窗口内诊断中,出现率不超过`rare_code_share`的占比。
+    盲区:基准形成时未见过的编码不计。
     """
     return (window_diagnoses.code_share <= limits.rare_code_share).mean()
 
@@ -107,6 +116,9 @@ def case_concentration(by_case):
     """Chance that two claims of the window have the same kind of visit and ICD category (unbiased Herfindahl index).
 
     Blind spot: templates that vary the diagnosis.
+
+    释义:窗口内任取两张结算单就诊类型与ICD类目相同的概率(无偏赫芬达尔指数)。
+    盲区:变换诊断的模板。
     """
     claims = by_case.claims.sum()
     return ratio((by_case.claims * (by_case.claims - 1)).sum(), claims * (claims - 1))
@@ -135,6 +147,9 @@ def procedures_per_claim(window_signals):
     """Mean of `claim.procedure_codes` over the claims of the window.
 
     Blind spot: whether the procedures were carried out.
+
+    释义:窗口内各单`claim.procedure_codes`的均值。
+    盲区:手术操作是否确已实施。
     """
     return window_signals.procedure_codes.mean()
 
@@ -161,6 +176,9 @@ def rare_procedure_share(window_procedures, limits):
     """Share of the procedures on the claims of the window that at most `rare_code_share` of all claims have.
 
     Blind spot: codes that were never seen when norms were learned are left out.
+
+    释义:窗口内手术操作中,出现率不超过`rare_code_share`的占比。
+    盲区:基准形成时未见过的编码不计。
     """
     return (window_procedures.code_share <= limits.rare_code_share).mean()
 
@@ -193,6 +211,9 @@ def no_procedure_share(window_signals):
     """Share of the inpatient stays of the window that list no procedure.
 
     Blind spot: sources that do not code procedures at all.
+
+    释义:窗口内未列手术操作的住院占比。
+    盲区:根本不编手术操作的数据来源。
     """
     stays = window_signals.visit_type == "inpatient"
     return (window_signals.procedure_codes == 0).mean(where=stays)
@@ -220,6 +241,9 @@ def amount_per_weight(window):
     """Total amount over DRG weight of the window's weighted claims; low where weights are coded up.
 
     Blind spot: a hospital that raises charges along with the weights.
+
+    释义:窗口内有权重结算单的总费用除以DRG权重;权重编高时偏低。
+    盲区:费用与权重同时抬高的医院。
     """
     return ratio(window.total_amount.sum(where=window.drg_weight.notnull()), window.drg_weight.sum())
 
@@ -248,6 +272,9 @@ def no_condition_share(window):
     """Share of the window's claims whose patient has no registered chronic condition.
 
     Blind spot: conditions that nobody registered.
+
+    释义:窗口内患者没有登记慢性病的结算单占比。
+    盲区:无人登记的慢性病。
     """
     return share(window.chronic_count == 0)
 

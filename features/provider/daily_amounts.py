@@ -22,6 +22,9 @@ def mean_daily_amount(window):
     """Mean over claims of the amount for each day, first and last day included, in the payer's currency.
 
     Blind spot: case mix; see `provider.daily_amount_against_expected`.
+
+    释义:各单日均费用(首末日均计入)的均值。
+    盲区:病种构成,见`provider.daily_amount_against_expected`。
     """
     return ratio(window.total_amount, window.stay_days + 1).mean()
 
@@ -48,6 +51,9 @@ def largest_daily_amount(window):
     """Largest amount for each day among the claims of the window, in the payer's currency.
 
     Blind spot: grows with the number of claims.
+
+    释义:窗口内各单的最高日均费用。
+    盲区:随结算单数增长。
     """
     return ratio(window.total_amount, window.stay_days + 1).max()
 
@@ -73,6 +79,9 @@ def daily_amount_spread(window):
     """Standard deviation of the claims' daily amounts over their mean.
 
     Blind spot: a provider with one claim has no spread; small ones have a poor estimate of it.
+
+    释义:各单日均费用的标准差除以其均值。
+    盲区:只有一张结算单的机构没有离散度,小机构估计不准。
     """
     daily = ratio(window.total_amount, window.stay_days + 1)
     return ratio(daily.std(), daily.mean())
@@ -101,6 +110,9 @@ def short_stays_dear(window):
     """Mean of the claims' daily amounts over the daily amount of all their days together.
 
     Blind spot: long stays billed too dear lower the figure.
+
+    释义:各单日均费用的均值除以全部天数合计的日均费用。
+    盲区:收费过高的长期住院会拉低该值。
     """
     daily = ratio(window.total_amount, window.stay_days + 1).mean()
     return ratio(daily, ratio(window.total_amount.sum(), (window.stay_days + 1).sum()))
@@ -129,6 +141,9 @@ def daily_amount_against_expected(window):
     """Sum of the claims' daily amounts over the sum of what a day with their diagnoses usually costs.
 
     Blind spot: expectations come from all providers, so a habit that everybody has is not seen.
+
+    释义:各单日均费用合计除以其诊断的通常日均费用合计。
+    盲区:预期值取自全部机构,人人都有的习惯看不出来。
     """
     usual = ratio(window.expected_amount, window.expected_days + 1)
     daily = ratio(window.total_amount, window.stay_days + 1)
@@ -167,6 +182,9 @@ def daily_amount_above_expected(window):
     """Daily amount less what a day with the diagnosis usually costs, summed over claims; negative below it.
 
     Blind spot: expectations come from all providers, so a habit that everybody has is not seen.
+
+    释义:日均费用减去诊断的通常日均费用,各单合计;低于预期为负。
+    盲区:预期值取自全部机构,人人都有的习惯看不出来。
     """
     usual = ratio(window.expected_amount, window.expected_days + 1)
     return (ratio(window.total_amount, window.stay_days + 1) - usual).sum()
@@ -210,6 +228,9 @@ def costly_day_share(window, limits):
     """Share of claims whose daily amount is at least `costly_day` times what their diagnosis usually costs a day.
 
     Blind spot: expectations come from all providers, so a habit that everybody has is not seen.
+
+    释义:日均费用达到诊断通常日均费用`costly_day`倍以上的结算单占比。
+    盲区:预期值取自全部机构,人人都有的习惯看不出来。
     """
     return share(_costly(window, limits.costly_day))
 
@@ -240,6 +261,9 @@ def costly_day_claims(window, limits):
     """Claims whose daily amount is at least `costly_day` times what their diagnosis usually costs a day.
 
     Blind spot: grows with the number of claims.
+
+    释义:日均费用达到诊断通常日均费用`costly_day`倍以上的结算单数。
+    盲区:随结算单数增长。
     """
     return window.count(where=_costly(window, limits.costly_day))
 

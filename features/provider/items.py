@@ -30,6 +30,9 @@ def drug_share(window_lines):
     """Amount of drugs over the amount of all lines in the window.
 
     Blind spot: drugs billed under other categories.
+
+    释义:窗口内药品金额占全部明细金额的比例。
+    盲区:归入其他类别收费的药品。
     """
     return _part(window_lines, "drug")
 
@@ -57,6 +60,9 @@ def exam_share(window_lines):
     """Amount of examinations and laboratory tests over the amount of all lines in the window.
 
     Blind spot: packages billed as treatment.
+
+    释义:窗口内检查检验金额占全部明细金额的比例。
+    盲区:以治疗名义收费的检查套餐。
     """
     return _part(window_lines, "examination") + _part(window_lines, "laboratory")
 
@@ -85,6 +91,9 @@ def consumable_share(window_lines):
     """Amount of consumables over the amount of all lines in the window.
 
     Blind spot: consumables included in the price of a procedure.
+
+    释义:窗口内耗材金额占全部明细金额的比例。
+    盲区:已计入手术价格的耗材。
     """
     return _part(window_lines, "consumable")
 
@@ -113,6 +122,9 @@ def therapy_share(window_lines):
     """Amount of therapy over the amount of all lines in the window.
 
     Blind spot: therapy billed as treatment.
+
+    释义:窗口内康复理疗金额占全部明细金额的比例。
+    盲区:以治疗名义收费的理疗。
     """
     return _part(window_lines, "therapy")
 
@@ -143,6 +155,9 @@ def positive_rate(window_lines, limits):
     """Share of reported examinations on large equipment that found something; unknown below `few_reports` reports.
 
     Blind spot: what a report calls positive.
+
+    释义:已出报告的大型设备检查中有发现的占比;少于`few_reports`份时未知。
+    盲区:报告如何界定阳性。
     """
     reported = window_lines.large_equipment & window_lines.report_positive.notnull()
     found = window_lines.report_positive.mean(where=reported)
@@ -180,6 +195,9 @@ def round_amount_share(window, limits):
     """Share of the window's claims whose total amount is a whole multiple of `round_amount`.
 
     Blind spot: cash-outs of uneven amounts.
+
+    释义:窗口内总费用为`round_amount`整数倍的结算单占比。
+    盲区:金额不取整的套现。
     """
     return share((window.total_amount % limits.round_amount == 0) & (window.total_amount > 0))
 
@@ -208,6 +226,9 @@ def bed_occupancy(provider, by_month, window):
     """Nights of inpatient stays over licensed beds times the days of the months in which claims began.
 
     Blind spot: patients of other payers fill beds too, so the true figure is higher.
+
+    释义:住院总夜数除以核定床位数与有就诊开始各月天数的乘积。
+    盲区:其他支付方的患者也占床位,实际使用率更高。
     """
     nights = window.stay_days.sum(where=window.visit_type == "inpatient")
     return ratio(nights, provider.licensed_beds * by_month.count() * _DAYS_IN_MONTH)
@@ -244,6 +265,9 @@ def failed_identity_share(window):
     """Share of the window's claims whose identity check failed or is absent.
 
     Blind spot: cards that are lent together with a phone.
+
+    释义:窗口内身份核验未通过或缺失的结算单占比。
+    盲区:连同手机一并出借的医保卡。
     """
     return share(window.identity_check != "pass")
 
@@ -271,6 +295,9 @@ def unregistered_share(window):
     """Share of the window's claims that are known not to have been registered.
 
     Blind spot: registrations made afterwards.
+
+    释义:窗口内已知未挂号的结算单占比。
+    盲区:事后补挂的号。
     """
     return share(~window.registered)
 
@@ -300,6 +327,9 @@ def duplicate_charge_share(window_signals, limits):
     """Share of the window's claims that pass the limit of `claim.times_billed` or of `claim.included_lines`.
 
     Blind spot: pairs that the exclusion table does not hold.
+
+    释义:窗口内超过`claim.times_billed`或`claim.included_lines`限值的结算单占比。
+    盲区:互斥表中没有的项目对。
     """
     twice = window_signals.times_billed > limits.times_billed
     return share(twice | (window_signals.included_lines > limits.included_lines))
@@ -330,6 +360,9 @@ def over_cap_share(window_signals, limits):
     """Share of the window's claims whose `claim.price_over_cap` passes its limit.
 
     Blind spot: items without a cap.
+
+    释义:窗口内`claim.price_over_cap`超过限值的结算单占比。
+    盲区:没有限价的项目。
     """
     return share(window_signals.price_over_cap > limits.price_over_cap)
 
@@ -358,6 +391,9 @@ def early_refill_share(window_signals, limits):
     """Share of the window's claims with `claim.supply_left` above the limit of that name.
 
     Blind spot: the same substance under another code.
+
+    释义:窗口内`claim.supply_left`超过同名限值的结算单占比。
+    盲区:编码不同的同一药物。
     """
     return share(window_signals.supply_left > limits.supply_left)
 
@@ -386,6 +422,9 @@ def idle_days(window_signals):
     """Mean of `claim.idle_days_share` over the stays of the window.
 
     Blind spot: care that is billed in one sum.
+
+    释义:窗口内各次住院`claim.idle_days_share`的均值。
+    盲区:合并一笔收费的诊疗。
     """
     return window_signals.idle_days_share.mean()
 
@@ -416,6 +455,9 @@ def absent_patient_share(window_signals):
     """Share of the window's claims with a `claim.visits_during_stay` or a `claim.overlapping_stays`.
 
     Blind spot: absences that leave no claim.
+
+    释义:窗口内有`claim.visits_during_stay`或`claim.overlapping_stays`的结算单占比。
+    盲区:未留下结算记录的离院。
     """
     return share((window_signals.visits_during_stay > 0) | (window_signals.overlapping_stays > 0))
 

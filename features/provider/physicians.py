@@ -23,6 +23,9 @@ def claims_per_physician(by_physician):
     """Mean claims of a physician in the window.
 
     Blind spot: claims signed by one physician for a whole team.
+
+    释义:窗口内每名医师的平均结算单数。
+    盲区:由一名医师代全组签署的结算单。
     """
     return by_physician.claims.mean()
 
@@ -50,6 +53,9 @@ def physician_concentration(by_physician):
     """Chance that two claims of the window have the same physician (unbiased Herfindahl index).
 
     Blind spot: names that are rotated on paper.
+
+    释义:窗口内任取两张结算单医师相同的概率(无偏赫芬达尔指数)。
+    盲区:纸面上轮换的姓名。
     """
     claims = by_physician.claims.sum()
     return ratio((by_physician.claims * (by_physician.claims - 1)).sum(), claims * (claims - 1))
@@ -78,6 +84,9 @@ def shared_physician_share(by_physician):
     """Share of claims, among those that name a physician, whose physician has claims at another provider.
 
     Blind spot: a physician who lends the name but bills nowhere else.
+
+    释义:记有医师的结算单中,医师也在其他机构结算的占比。
+    盲区:只借出姓名而不在他处结算的医师。
     """
     elsewhere = by_physician.claims_elsewhere > 0
     return ratio(by_physician.claims.sum(where=elsewhere).fill_null(0), by_physician.claims.sum())
@@ -107,6 +116,9 @@ def no_physician_share(window):
     """Share of the window's claims that name no physician.
 
     Blind spot: an error in the data looks the same; look at the data report first.
+
+    释义:窗口内未记录医师的结算单占比。
+    盲区:数据错误看起来相同,请先看数据质量报告。
     """
     return share(window.physician_id.isnull())
 

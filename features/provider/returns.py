@@ -35,6 +35,9 @@ def split_stay_share(window_signals, limits):
     """Share of the window's claims whose `claim.split_stay_gap` is below `split_admission_days`.
 
     Blind spot: stays split between two hospitals that work together.
+
+    释义:窗口内`claim.split_stay_gap`小于`split_admission_days`的结算单占比。
+    盲区:在两家协作医院之间分解的住院。
     """
     return share(window_signals.split_stay_gap < limits.split_admission_days)
 
@@ -62,6 +65,9 @@ def return_share(window_signals, limits):
     """Share of the window's claims that begin within `return_days` of the patient's last stay here.
 
     Blind spot: stays split between two hospitals that work together.
+
+    释义:窗口内距患者在本院上次住院不超过`return_days`天开始的结算单占比。
+    盲区:在两家协作医院之间分解的住院。
     """
     return share(window_signals.days_since_stay_here <= limits.return_days)
 
@@ -88,6 +94,9 @@ def returns(window_signals, limits):
     """Claims of the window that begin within `return_days` of the patient's last stay here.
 
     Blind spot: grows with the number of claims.
+
+    释义:窗口内距患者在本院上次住院不超过`return_days`天开始的结算单数。
+    盲区:随结算单数增长。
     """
     return window_signals.count(where=window_signals.days_since_stay_here <= limits.return_days)
 
@@ -120,6 +129,9 @@ def readmission_share(window_signals, limits):
     """Share of the window's claims that begin within `unplanned_readmission_days` of a stay at any provider.
 
     Blind spot: planned stays count where the data do not say that they were planned.
+
+    释义:窗口内距任一机构住院不超过`unplanned_readmission_days`天开始的结算单占比。
+    盲区:数据未注明为计划内的住院也计入。
     """
     return share(window_signals.days_since_stay <= limits.unplanned_readmission_days)
 
@@ -147,6 +159,9 @@ def known_patient_share(window_signals):
     """Share of the window's claims whose patient had an earlier claim here in the year before.
 
     Blind spot: the first year of data knows no earlier claims.
+
+    释义:窗口内患者此前一年曾在本机构就诊的结算单占比。
+    盲区:数据第一年没有更早的结算单。
     """
     return share(window_signals.earlier_claims_here > 0)
 
@@ -173,6 +188,9 @@ def known_patient_claims(window_signals):
     """Claims of the window whose patient had an earlier claim here in the year before.
 
     Blind spot: grows with the number of claims.
+
+    释义:窗口内患者此前一年曾在本机构就诊的结算单数。
+    盲区:随结算单数增长。
     """
     return window_signals.count(where=window_signals.earlier_claims_here > 0)
 
@@ -200,6 +218,9 @@ def last_stay_here_share(window_signals):
     """Among claims with an earlier stay of the patient: share whose last stay was at this provider.
 
     Blind spot: patients without any earlier stay.
+
+    释义:有既往住院的结算单中,上次住院在本机构的占比。
+    盲区:没有既往住院的患者。
     """
     here = (window_signals.days_since_stay_here <= window_signals.days_since_stay).fill_null(False)
     return here.mean(where=window_signals.days_since_stay.notnull())
@@ -231,6 +252,9 @@ def claims_per_patient(window):
     """Claims over different patients in the window.
 
     Blind spot: grows slowly with the length of the window that the data fill.
+
+    释义:窗口内结算单数除以不同患者数。
+    盲区:随数据覆盖的窗口长度缓慢增长。
     """
     return ratio(window.count(), window.patient_id.nunique())
 
@@ -256,6 +280,9 @@ def amount_per_patient(window):
     """Total amount over different patients in the window, in the payer's currency.
 
     Blind spot: case mix; see `provider.amount_against_expected`.
+
+    释义:窗口内总费用除以不同患者数。
+    盲区:病种构成,见`provider.amount_against_expected`。
     """
     return ratio(window.total_amount.sum(), window.patient_id.nunique())
 
@@ -287,6 +314,9 @@ def near_duplicate_share(window_signals):
     """Share of the window's claims with at least one `claim.near_duplicates`.
 
     Blind spot: copies whose amount was changed by a cent.
+
+    释义:窗口内至少有一次`claim.near_duplicates`的结算单占比。
+    盲区:金额改动一分钱的重复单。
     """
     return share(window_signals.near_duplicates > 0)
 

@@ -21,6 +21,9 @@ def claims(window):
     """Claims settled in the window.
 
     Blind spot: size is no sign of fault; read the scale-free signals beside it.
+
+    释义:窗口内结算单数。
+    盲区:规模大不等于有问题,请看与规模无关的指标。
     """
     return window.count()
 
@@ -47,6 +50,9 @@ def patients(window):
     """Different patients in the window.
 
     Blind spot: size is no sign of fault; read the scale-free signals beside it.
+
+    释义:窗口内不同患者数。
+    盲区:规模大不等于有问题,请看与规模无关的指标。
     """
     return window.patient_id.nunique()
 
@@ -73,6 +79,9 @@ def total_amount(window):
     """Total amount of all claims in the window, in the payer's currency.
 
     Blind spot: size is no sign of fault; read the scale-free signals beside it.
+
+    释义:窗口内全部结算单总费用。
+    盲区:规模大不等于有问题,请看与规模无关的指标。
     """
     return window.total_amount.sum()
 
@@ -99,6 +108,9 @@ def total_nights(window):
     """Nights of all claims in the window.
 
     Blind spot: size is no sign of fault; read the scale-free signals beside it.
+
+    释义:窗口内全部结算单的住院夜数。
+    盲区:规模大不等于有问题,请看与规模无关的指标。
     """
     return window.stay_days.sum()
 

@@ -30,6 +30,9 @@ def stay_against_expected(window):
     """Nights of all stays in the window over the nights that their diagnoses usually take.
 
     Blind spot: expectations come from all providers, so a habit that everybody has is not seen.
+
+    释义:窗口内全部住院夜数除以其诊断的通常夜数。
+    盲区:预期值取自全部机构,人人都有的习惯看不出来。
     """
     stays = (window.visit_type == "inpatient") & window.expected_days.notnull()
     return ratio(window.stay_days.sum(where=stays), window.expected_days.sum(where=stays))
@@ -59,6 +62,9 @@ def nights_above_expected(window):
     """Nights of stays less what their diagnoses usually take, summed over the window; negative below it.
 
     Blind spot: expectations come from all providers, so a habit that everybody has is not seen.
+
+    释义:住院夜数减去诊断的通常夜数,窗口内合计;低于预期为负。
+    盲区:预期值取自全部机构,人人都有的习惯看不出来。
     """
     return (window.stay_days - window.expected_days).sum(where=window.visit_type == "inpatient")
 
@@ -84,6 +90,9 @@ def mean_stay(window):
     """Mean nights of the inpatient stays in the window.
 
     Blind spot: case mix; see `provider.stay_against_expected`.
+
+    释义:窗口内住院的平均夜数。
+    盲区:病种构成,见`provider.stay_against_expected`。
     """
     return window.stay_days.mean(where=window.visit_type == "inpatient")
 
@@ -109,6 +118,9 @@ def stay_spread(window):
     """Standard deviation of the lengths of stay (nights and one more) over their mean.
 
     Blind spot: a provider with one stay has no spread; small ones have a poor estimate of it.
+
+    释义:住院长度(夜数加一)的标准差除以其均值。
+    盲区:只有一次住院的机构没有离散度,小机构估计不准。
     """
     days, stays = window.stay_days + 1, window.visit_type == "inpatient"
     return ratio(days.std(where=stays), days.mean(where=stays))
@@ -136,6 +148,9 @@ def longest_stay(window):
     """Nights of the longest inpatient stay in the window.
 
     Blind spot: grows with the number of stays; see `provider.longest_stay_for_size`.
+
+    释义:窗口内最长一次住院的夜数。
+    盲区:随住院次数增长,见`provider.longest_stay_for_size`。
     """
     return window.stay_days.max(where=window.visit_type == "inpatient")
 
@@ -163,6 +178,9 @@ def longest_stay_for_size(window):
 
     The largest of n waiting times grows with the logarithm of n, so that large and small providers compare.
     Blind spot: one extreme stay is enough.
+
+    释义:住院天数与预期之比的最大值,除以一加住院次数的对数。
+    盲区:一次极端住院即可抬高。
     """
     stays = window.visit_type == "inpatient"
     largest = ratio(window.stay_days + 1, window.expected_days + 1).max(where=stays)
@@ -192,6 +210,9 @@ def long_stay_share(window, limits):
     """Share of inpatient stays that last at least `long_stay_days` days, first and last day included.
 
     Blind spot: case mix; see `provider.long_for_case_share`.
+
+    释义:住院至少`long_stay_days`天(首末日均计入)的住院占比。
+    盲区:病种构成,见`provider.long_for_case_share`。
     """
     stays = window.visit_type == "inpatient"
     return (window.stay_days + 1 >= limits.long_stay_days).mean(where=stays)
@@ -219,6 +240,9 @@ def long_stays(window, limits):
     """Inpatient stays that last at least `long_stay_days` days, first and last day included.
 
     Blind spot: grows with the number of stays.
+
+    释义:住院至少`long_stay_days`天(首末日均计入)的住院次数。
+    盲区:随住院次数增长。
     """
     return window.count(where=(window.visit_type == "inpatient") & (window.stay_days + 1 >= limits.long_stay_days))
 
@@ -246,6 +270,9 @@ def long_for_case_share(window, limits):
     """Share of inpatient stays of at least `long_for_case` times the nights that their diagnosis usually takes.
 
     Blind spot: expectations come from all providers, so a habit that everybody has is not seen.
+
+    释义:住院夜数达到诊断通常夜数`long_for_case`倍以上的住院占比。
+    盲区:预期值取自全部机构,人人都有的习惯看不出来。
     """
     long = (window.stay_days >= window.expected_days * limits.long_for_case).fill_null(False)
     return long.mean(where=window.visit_type == "inpatient")
@@ -275,6 +302,9 @@ def short_dear_share(window, limits):
     """Share of inpatient stays of at most `short_stay_days` nights that cost above `cost_ratio` times the usual.
 
     Blind spot: expectations come from all providers, so a habit that everybody has is not seen.
+
+    释义:不超过`short_stay_days`夜而费用超过通常`cost_ratio`倍的住院占比。
+    盲区:预期值取自全部机构,人人都有的习惯看不出来。
     """
     short = window.stay_days <= limits.short_stay_days
     dear = (window.total_amount > window.expected_amount * limits.cost_ratio).fill_null(False)
@@ -311,6 +341,9 @@ def same_length_share(by_stay, limits):
 
     Stays that end on the day on which a payment cap is reached pile up at one length.
     Blind spot: caps that differ by diagnosis.
+
+    释义:一夜以上住院中,最常见住院天数的占比;少于`few_stays`次时未知。
+    盲区:因病种而异的天数上限。
     """
     overnight = by_stay.stay_days > 0
     stays = by_stay.claims.sum(where=overnight)

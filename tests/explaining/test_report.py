@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import time
-import tomllib
 from dataclasses import replace
 from datetime import date, datetime
 from html.parser import HTMLParser
@@ -347,6 +346,5 @@ def test_every_column_of_evidence_and_every_unit_has_words_in_both_languages() -
     columns = {c for s in scopes if not s.single and s.name != "window_signals" for c in shown_columns(s)}
     units = {s.unit for s in catalogue.signals.values()} - {"share", "money"}
     for locale in ("en", "zh"):
-        texts = tomllib.loads((TEMPLATES / f"report.{locale}.toml").read_text("utf-8"))
-        assert columns <= set(texts["columns"])
-        assert units <= set(texts["units"])
+        assert columns <= set(texts(locale)["columns"])
+        assert units <= set(texts(locale)["units"])

@@ -22,7 +22,7 @@ from fraud.explaining.reasons import Reason, reasons_of
 from fraud.signals.catalogue import Catalogue
 from fraud.signals.definition import Signal
 from fraud.signals.evidence import Evidence
-from fraud.signals.limits import Limit, Limits, Source
+from fraud.signals.limits import InForce, Limit, Limits, Source
 from fraud.signals.peers import Peers, learn_peers
 from fraud.signals.rules import findings
 
@@ -133,7 +133,7 @@ SOURCES = {
 
 def _limit(name: str, unit: str, value: float) -> Limit:
     source, checked = "decree-735.38.3", date(2025, 3, 2)
-    return Limit(name, unit, "REG", source, checked, "how many are allowed", ((date(2021, 5, 1), value),))
+    return Limit(name, unit, "REG", source, checked, "how many are allowed", (InForce(date(2021, 5, 1), value),))
 
 
 CATALOGUE = Catalogue(

@@ -17,7 +17,7 @@ from fraud.signals.evidence import evidence
 from fraud.signals.examples import example_tables, example_value, world
 from fraud.signals.expressions import ratio
 from fraud.signals.frames import FrameBuilder
-from fraud.signals.limits import Limit, load_limits
+from fraud.signals.limits import InForce, Limit, load_limits
 from fraud.signals.lineage import absent_columns, columns_read
 from fraud.signals.peers import MIN_PEERS, Peers, learn_peers
 from fraud.signals.pruning import pruned_sql
@@ -197,7 +197,7 @@ def test_the_lock_tells_a_changed_definition_from_a_new_version(tmp_path: Path) 
 
 
 def test_a_limit_has_no_value_before_its_first_day() -> None:
-    limit = Limit("x", "days", "DEF", "s", date(2026, 1, 1), "", ((date(2024, 1, 1), 3.0),))
+    limit = Limit("x", "days", "DEF", "s", date(2026, 1, 1), "", (InForce(date(2024, 1, 1), 3.0),))
     assert limit.on(date(2023, 12, 31)) is None
     assert limit.on(date(2024, 1, 1)) == 3.0
 

@@ -17,6 +17,7 @@ from fraud.claims.folder import ClaimsFolder, connect
 from fraud.claims.schema import TABLES
 from fraud.signals.catalogue import Catalogue
 from fraud.signals.frames import FrameBuilder, SignalFrame
+from fraud.signals.prepared import PREPARED
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -101,7 +102,16 @@ def _on_duckdb(builder: FrameBuilder, spark: SparkSession, entity: str, signals:
     days = pa.array([datetime(2025, 9, 1)] * len(chosen), pa.timestamp("us"))
     pairs = pa.table({"entity_id": pa.array(chosen, pa.string()), "snapshot": days})
     _view(spark, "entities", pairs)
-    return builder.entities(signals, entity, pairs)
+    frame = builder.entities(signals, entity, pairs)
+    # Ties and surges are prepared by the builder; Spark reads them as it reads norms.
+    for name in _prepared(builder):
+        _view(spark, name, builder.connection.sql(f'SELECT * FROM "{name}"').to_arrow_table())
+    return frame
+
+
+def _prepared(builder: FrameBuilder) -> list[str]:
+    made = builder.connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()
+    return sorted({row[0] for row in made} & set(PREPARED))
 
 
 def _spark_sql(query: ibis.Table) -> str:

@@ -170,12 +170,13 @@ def references_of(
 
     Sources, limits and blind spots are those of the findings that hit and of the top reasons.
     """
-    reasons = tuple(reasons)
+    reasons, findings = tuple(reasons), tuple(findings)
     leading = [catalogue[r.signal] for r in reasons[:TOP] if r.contribution > 0]
     signals = _unique([*(f.signal for f in findings if f.status == "hit"), *leading])
     named = _unique([*signals, *_known(catalogue, skipped)])
     limits = {s.limit: catalogue.limits[s.limit] for s in signals if s.limit}
     cited = {c for s in signals for c in s.cites} | {limit.source for limit in limits.values()}
+    cited |= {f.source for f in findings if f.source}
     return References(
         sources={c: catalogue.sources[c] for c in sorted(cited) if c in catalogue.sources},
         limits=limits,

@@ -189,4 +189,4 @@ class _Row:
         if not signal.limit:
             return None
         limit = self.catalogue.limits[signal.limit]
-        return limit.on(self.day) if self.day else limit.values[-1][1]
+        return limit.on(self.day) if self.day else limit.newest

@@ -156,10 +156,11 @@ def _limit_source(finding: Finding, explanation: Explanation, w: Wording) -> str
     limit = explanation.references.limits.get(finding.signal.limit or "")
     if limit is None:
         return ""
-    source = explanation.references.sources.get(limit.source)
-    title = w.pick(source.title) if source else limit.source
+    cited, tag = finding.source or limit.source, finding.tag or limit.tag
+    source = explanation.references.sources.get(cited)
+    title = w.pick(source.title) if source else cited
     checked = w.say("findings.checked", date=w.date(limit.checked_on))
-    return " · ".join((title, w.label("tags", limit.tag), checked))
+    return " · ".join((title, w.label("tags", tag), checked))
 
 
 def _citations(ids: Iterable[str], explanation: Explanation, w: Wording) -> list[View]:

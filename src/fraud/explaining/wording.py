@@ -14,6 +14,7 @@ from typing import Any, Literal, TypeGuard
 from fraud.errors import InputError
 from fraud.signals.definition import LOCALES
 from fraud.signals.sentences import number
+from fraud.signals.words import words
 
 __all__ = ["TEMPLATES", "Wording", "rarity", "texts"]
 
@@ -36,7 +37,7 @@ _BECAUSE = (
 @lru_cache(maxsize=len(LOCALES))
 def texts(locale: str) -> Mapping[str, Any]:
     """Every text of a report in one language."""
-    return tomllib.loads((TEMPLATES / f"report.{locale}.toml").read_text("utf-8"))
+    return {**words(locale), **tomllib.loads((TEMPLATES / f"report.{locale}.toml").read_text("utf-8"))}
 
 
 class Wording:

@@ -21,7 +21,7 @@ from fraud.signals.columns import PAIR
 from fraud.signals.compiling import Compiler
 from fraud.signals.definition import Signal
 from fraud.signals.inmemory import Column, Leaf, Program, column_of
-from fraud.signals.lookups import CLAIM, LINES, PAST, base_table
+from fraud.signals.lookups import CLAIM, LINES, PAST, PAST_LINES, base_table
 from fraud.signals.relations import Scope
 
 __all__ = ["ClaimSignals", "Computed", "as_vector"]
@@ -33,7 +33,7 @@ _OWN = {
     "_provider": "provider_id",
     "_physician": "physician_id",
 }
-_DERIVED = {"claim": CLAIM, "past": PAST, "lines": LINES}
+_DERIVED = {"claim": CLAIM, "past": PAST, "lines": LINES, "past_lines": PAST_LINES}
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ from fraud.signals.assembly import claim_features, entity_features
 from fraud.signals.catalogue import Catalogue
 from fraud.signals.evidence import Evidence, evidence
 from fraud.signals.frames import FrameBuilder, SignalFrame
+from fraud.signals.limits import Place
 from fraud.signals.rules import Finding, findings, rules_of
 
 if TYPE_CHECKING:
@@ -152,17 +153,31 @@ def _findings(subject: _Subject) -> tuple[Finding, ...]:
     catalogue = subject.builder.catalogue
     rules = rules_of(catalogue, subject.entity)
     values = {n: float(v) for n, v in zip(subject.frame.names, subject.frame.values[0], strict=True)}
-    found = findings(catalogue, rules, values, _day_of_care(subject), subject.builder.skipped)
+    day, regions = _judged_by(subject)
+    found = findings(catalogue, rules, values, day, subject.builder.skipped, regions)
     return tuple(_with_rows(subject, f) for f in found)
 
 
-def _day_of_care(subject: _Subject) -> datetime:
-    """The day that decides which limits are in force: of admission for a claim, of the snapshot otherwise."""
+def _judged_by(subject: _Subject) -> tuple[datetime, dict[Place, str | None]]:
+    """The day and the regions that decide which limits are in force."""
     if subject.entity != "claim":
-        return subject.as_of
-    ((admitted_at,),) = subject.builder.connection.execute("SELECT admitted_at FROM target").fetchall()
-    found: datetime = admitted_at
-    return found
+        return subject.as_of, _regions_of(subject)
+    query = "SELECT admitted_at, insured_region, care_region FROM target"
+    ((admitted_at, insured, care),) = subject.builder.connection.execute(query).fetchall()
+    return admitted_at, {"insured": insured, "care": care}
+
+
+def _regions_of(subject: _Subject) -> dict[Place, str | None]:
+    """Where a patient is insured, or a provider gives care; of a physician no region is known."""
+    queries: dict[str, tuple[Place, str]] = {
+        "patient": ("insured", "SELECT insured_region FROM patients WHERE patient_id = $1"),
+        "provider": ("care", "SELECT region FROM providers WHERE provider_id = $1"),
+    }
+    if subject.entity not in queries:
+        return {}
+    place, query = queries[subject.entity]
+    row = subject.builder.connection.execute(query, [subject.entity_id]).fetchone()
+    return {place: row[0] if row else None}
 
 
 def _with_rows(subject: _Subject, finding: Finding) -> Finding:

@@ -25,7 +25,15 @@ def attributes_of_claim(bundle: ClaimBundle, history: History) -> dict[str, Attr
     claim = bundle.claim
     diagnosis = (claim.get("primary_diagnosis") or "")[:3] or None
     own = {"visit_type": claim.get("visit_type"), "diagnosis_group": diagnosis}
-    parties = {"patient": history.patient, "provider": history.provider, "physician": history.physician}
+    physician = _at_home(history.physician, history.provider)
+    parties = {"patient": history.patient, "provider": history.provider, "physician": physician}
     days = {entity: s.day for entity, s in history.snapshots.items()}
     found = {e: attributes_of_party(e, row or {}, days.get(e, claim.get("settled_at"))) for e, row in parties.items()}
     return {"claim": tuple(own.get(c) for c in PEER_COLUMNS["claim"]), **found}
+
+
+def _at_home(physician: Row | None, provider: Row | None) -> Row | None:
+    """A physician with the level and the region of the house, where the house of the claim is the physician's own."""
+    if not physician or not provider or physician.get("provider_id") != provider.get("provider_id"):
+        return physician
+    return {**{c: provider.get(c) for c in ("level", "region")}, **physician}

@@ -40,17 +40,23 @@ class Knowledge:
     items: Mapping[str, Row]
     norms: Mapping[tuple[str, str], Row]
     included: Mapping[str, Sequence[Row]]
+    packages: Mapping[str, frozenset[str]]
 
     @classmethod
     def of(cls, norms: pa.Table, items: pa.Table | None, exclusions: pa.Table | None) -> Knowledge:
         """Knowledge from the canonical tables `catalogue` and `exclusions`, and norms."""
+        pairs = [] if exclusions is None else exclusions.to_pylist()
         included: dict[str, list[Row]] = {}
-        for pair in [] if exclusions is None else exclusions.to_pylist():
+        packages: dict[str, set[str]] = {}
+        for pair in pairs:
             included.setdefault(pair["included_item_code"], []).append(pair)
+            if _is_part(pair):
+                packages.setdefault(pair["item_code"], set()).add(pair["included_item_code"])
         return cls(
             items={} if items is None else {row["item_code"]: row for row in items.to_pylist()},
             norms={(row["domain"], row["code"]): row for row in norms.to_pylist()},
             included=included,
+            packages={package: frozenset(parts) for package, parts in packages.items()},
         )
 
 
@@ -59,6 +65,7 @@ class RequestRows:
 
     def __init__(self, bundle: ClaimBundle, history: History, knowledge: Knowledge) -> None:
         self.bundle, self.history, self.knowledge = bundle, history, knowledge
+        self._same_class: dict[str, set[str] | None] = {}
 
     def rows(self, scope: str) -> Sequence[Any]:
         """Rows of a scope: plain rows, and for `past_lines` pairs of a line and its claim."""
@@ -109,6 +116,51 @@ class RequestRows:
             found[row["item_code"]] = found.get(row["item_code"], 0.0) + row["quantity"]
         return found
 
+    @cached_property
+    def drugs_by_class(self) -> dict[str, set[str]]:
+        """Items of the claim by the chemical subgroup of their drug."""
+        found: dict[str, set[str]] = {}
+        for row in self.bundle.lines:
+            if group := self.atc_group(row["item_code"]):
+                found.setdefault(group, set()).add(row["item_code"])
+        return found
+
+    def same_class(self, item: str) -> set[str] | None:
+        """Drugs of the claim of an item's chemical subgroup; None where there are none."""
+        if item not in self._same_class:
+            self._same_class[item] = self.drugs_by_class.get(self.atc_group(item) or "")
+        return self._same_class[item]
+
+    def atc_group(self, item: str) -> str | None:
+        """The chemical subgroup of a drug, as `fraud.signals.columns` derives it."""
+        atc = self.knowledge.items.get(item, {}).get("atc") or ""
+        return atc[:5] if len(atc) > 4 else None
+
+    def indicated(self, row: Row) -> bool | None:
+        """Whether any diagnosis of the claim is one that the item is paid for."""
+        paid_for = self.knowledge.items.get(row["item_code"], {}).get("indications")
+        codes = [d["code"] for d in self.bundle.diagnoses]
+        if not paid_for or not codes:
+            return None
+        return any(code.startswith(prefix) for code in codes for prefix in paid_for)
+
+    def package_share(self, row: Row) -> float | None:
+        """Largest share of the parts of one package, not billed itself, that the claim bills that day."""
+        day = _day(row)
+        pairs = self.knowledge.included.get(row["item_code"], ()) if day is not None else ()
+        names = [p["item_code"] for p in pairs if _is_part(p) and _in_force(p, day)]
+        shares = [self._share_of(name, day) for name in names if (name, day) not in self.item_day]
+        return max(shares, default=None)
+
+    def _share_of(self, package: str, day: date | None) -> float:
+        parts = self.knowledge.packages[package]
+        billed = [part for part in parts if (part, day) in self.item_day and self._is_part_on(part, package, day)]
+        return len(billed) / len(parts)
+
+    def _is_part_on(self, part: str, package: str, day: date | None) -> bool:
+        pairs = self.knowledge.included[part]
+        return any(p["item_code"] == package and _is_part(p) and _in_force(p, day) for p in pairs)
+
     def included_by(self, row: Row) -> str | None:
         """The item of the same day that already includes this one; the first by code."""
         day, item = _day(row), row["item_code"]
@@ -132,6 +184,9 @@ def _past_line_getter(name: str) -> Getter:
         return lambda rows, pair: pair[1].get(column)
     if name == "now_quantity":
         return lambda rows, pair: rows.now_quantity.get(pair[0]["item_code"])
+    if name in _CLASS_EXTRAS:
+        of_class = _CLASS_EXTRAS[name]
+        return lambda rows, pair: of_class(rows.same_class(pair[0]["item_code"]))
     inner = _lookup_getter("past_lines", name)
     if inner is None:
         return lambda rows, pair: pair[0].get(name)
@@ -178,9 +233,27 @@ _LINE_EXTRAS: Mapping[str, Getter] = {
     "day_quantity": _of_group("item_day", lambda g: sum(r["quantity"] for r in g), _item_key),
     "day_first_line_no": _of_group("item_day", lambda g: min(r["line_no"] for r in g), _item_key),
     "included_by": lambda rows, row: rows.included_by(row),
+    "indicated": lambda rows, row: rows.indicated(row),
+    "package_share": lambda rows, row: rows.package_share(row),
+    "class_items": lambda rows, row: _count(rows.same_class(row["item_code"])),
 }
 # Every column that the relation adds beyond plain lookups must be here.
 assert {n for look in LINES.lookups if look.source is None for n in look.columns} <= set(_LINE_EXTRAS)
+
+
+def _count(found: set[str] | None) -> int | None:
+    return None if found is None else len(found)
+
+
+# What an earlier line is told of the drugs of its class that the claim at hand bills.
+_CLASS_EXTRAS: Mapping[str, Callable[[set[str] | None], Any]] = {
+    "now_class_items": _count,
+    "now_class_item": lambda found: None if found is None else min(found),
+}
+
+
+def _is_part(pair: Row) -> bool:
+    return bool(pair["kind"] == "package_part" and pair["item_code"] != pair["included_item_code"])
 
 
 def _key(row: Row, name: str) -> Any:

@@ -24,7 +24,7 @@ from fraud.signals.frames import PEER_SUFFIXES
 from fraud.signals.norms import no_norms
 from fraud.signals.peers import Peers
 from fraud.signals.relations import ENTITY_KEYS
-from fraud.signals.rules import Finding, findings, rules_of
+from fraud.signals.rules import Finding, findings, regions_of_claim, rules_of
 
 if TYPE_CHECKING:
     from fraud.learning.model import FittedModel
@@ -90,7 +90,9 @@ class ClaimScorer:
 
     def _findings(self, bundle: ClaimBundle, computed: Computed) -> tuple[Finding, ...]:
         """Findings of the claim, with the lines and the money behind them."""
-        found = findings(self.catalogue, self.rules, computed.values, bundle.claim["admitted_at"])
+        claim = bundle.claim
+        regions = regions_of_claim(claim)
+        found = findings(self.catalogue, self.rules, computed.values, claim["admitted_at"], regions=regions)
         behind = self._signals.lines_behind(computed, (f.signal.id for f in found if f.status == "hit"))
         stake = float(bundle.claim.get("fund_amount") or 0.0)
         return tuple(_with_stake(f, behind.get(f.signal.id), stake) for f in found)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import ibis
 import ibis.expr.types as ir
 
-__all__ = ["DERIVED", "PAIR", "case_code", "days_before_snapshot", "service_day", "stay_days"]
+__all__ = ["DERIVED", "PAIR", "atc_group", "case_code", "days_before_snapshot", "service_day", "stay_days"]
 
 
 def stay_days(discharged_at: ir.TimestampValue, admitted_at: ir.TimestampValue) -> ir.IntegerValue:
@@ -87,6 +87,11 @@ DERIVED: tuple[Callable[..., ir.Value], ...] = (
 def service_day(service_at: ir.TimestampValue) -> ir.DateValue:
     """Day on which the service was given."""
     return service_at.date()
+
+
+def atc_group(atc: ir.StringValue) -> ir.StringValue:
+    """The chemical subgroup of a drug, ATC level 4: five characters; null for a class that is not that fine."""
+    return (atc.substr(4, 1) == "").ifelse(ibis.null("string"), atc.substr(0, 5))
 
 
 def days_before_snapshot() -> Callable[..., ir.Value]:

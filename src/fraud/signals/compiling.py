@@ -21,11 +21,20 @@ import ibis.expr.types as ir
 
 from fraud.errors import CatalogueError
 from fraud.signals.definition import Signal
-from fraud.signals.limits import Limits
+from fraud.signals.limits import Limits, LimitsInForce, Place
 from fraud.signals.relations import Relations, Scope, base_table
 
 __all__ = ["Compiled", "Compiler", "Reduction", "condition_of"]
 
+# The column that says in which region a row is judged: a limit is set by the insurer's region or by that of the care.
+_REGIONS: Mapping[str, Mapping[Place, str]] = {
+    "claim": {"insured": "insured_region", "care": "care_region"},
+    "patient": {"insured": "insured_region"},
+    "provider": {"care": "region"},
+    "physician": {},
+}
+# How the columns of an entity's own row are called beside the rows of its window.
+_OF_ROW = "of_row_"
 _COUNTS = (ops.Count, ops.CountStar, ops.CountDistinct)
 
 
@@ -66,7 +75,15 @@ class Compiler:
         self.limits = limits
         self.relations = Relations(entity, days=days)
         self.rolled = dict(rolled or {})
+        # Where a builder has claim signals at hand as a table, windows read them from there.
+        self.at_hand: Callable[[Sequence[Signal]], ir.Table] | None = None
         self._compiled: dict[str, Compiled] = {}
+
+    @cached_property
+    def nationwide(self) -> Compiler:
+        """The same without limits of regions: what can be said where no region is known."""
+        days = self.relations.days
+        return Compiler(self.relations.entity, self.limits.nationwide, days=days, rolled=self.rolled)
 
     @cached_property
     def scopes(self) -> dict[str, Scope]:
@@ -102,7 +119,7 @@ class Compiler:
         condition, op = condition_of(reduction.op), reduction.op
         if not signal.limit or not isinstance(op, (ops.Max, ops.Min)):
             return condition
-        value, limit = op.arg.to_expr(), getattr(self.limits.at(self._day), signal.limit)
+        value, limit = op.arg.to_expr(), getattr(self._in_force, signal.limit)
         beyond = value < limit if signal.riskier == "low" else value > limit
         both = beyond if condition is None else condition.to_expr() & beyond
         found: ops.Value = both.op()
@@ -114,7 +131,7 @@ class Compiler:
         conditions = [self.counts(signal, r) for r in reductions]
         read = (self._columns_of(c, scope) for c in conditions if c is not None)
         needed = frozenset(columns).union(*(self.needed(r) for r in reductions), *read)
-        relation = scope.build(needed)
+        relation = self.relation(scope, needed)
         if any(c is None for c in conditions):
             return relation
         placed = [self._on_relation(c, scope, relation).to_expr().fill_null(False) for c in conditions if c]
@@ -138,7 +155,13 @@ class Compiler:
         return value
 
     def _argument(self, name: str) -> Any:
-        return self.limits.at(self._day) if name == "limits" else self.scopes[name].stub
+        return self._in_force if name == "limits" else self.scopes[name].stub
+
+    @property
+    def _in_force(self) -> LimitsInForce:
+        """Limits as they are on the day and in the regions of each row."""
+        row = self.relations.row.stub
+        return self.limits.at(self._day, {place: row[c] for place, c in _REGIONS[self.relations.entity].items()})
 
     @property
     def _day(self) -> ir.Value:
@@ -162,22 +185,27 @@ class Compiler:
         wanted = dict.fromkeys(r for p in parts for r in p.reductions)
         columns: dict[ops.Node, str] = {r.op: f"r{i}" for i, r in enumerate(wanted)}
         needed = frozenset().union(*(p.row_columns for p in parts))
-        joined = self.relations.row.build(needed)
-        for scope in dict.fromkeys(r.scope.name for r in wanted):
+        row = self.relations.row.build(needed)
+        # One chain of joins and one selection: a selection after each join would name every column again.
+        chain: ir.Table = row
+        found: dict[str, ir.Value] = {c: row[c] for c in row.columns}
+        for place, scope in enumerate(dict.fromkeys(r.scope.name for r in wanted)):
             own = [r for r in wanted if r.scope.name == scope]
-            joined = self._join_group(joined, own, columns)
-        return joined, columns
+            groups = self._groups(own, columns, place)
+            keys = zip(self.relations.key, own[0].scope.key, strict=True)
+            chain = chain.left_join(groups, [row[k] == groups[f"_{s}{place}"] for k, s in keys])
+            names = {columns[r.op]: r.zero for r in own}
+            found |= {n: groups[n].fill_null(0) if zero else groups[n] for n, zero in names.items()}
+        return chain.select(**found), columns
 
-    def _join_group(self, joined: ir.Table, own: Sequence[Reduction], columns: Mapping[ops.Node, str]) -> ir.Table:
+    def _groups(self, own: Sequence[Reduction], columns: Mapping[ops.Node, str], place: int) -> ir.Table:
+        """The reductions of one relation, by its key; `place` tells the names of the keys apart."""
         scope = own[0].scope
         needed = frozenset().union(*(self.needed(r) for r in own))
-        relation = scope.build(needed)
+        relation = self.relation(scope, needed)
         measures = {columns[r.op]: self._on_relation(r.op, scope, relation).to_expr() for r in own}
         groups = relation.group_by(list(scope.key)).aggregate(**measures)
-        groups = groups.rename({f"_{k}": k for k in scope.key})
-        matches = [joined[k] == groups[f"_{s}"] for k, s in zip(self.relations.key, scope.key, strict=True)]
-        filled = {c: groups[c].fill_null(0) if r.zero else groups[c] for r in own for c in [columns[r.op]]}
-        return joined.left_join(groups, matches).select(*joined.columns, **filled)
+        return groups.rename({f"_{k}{place}": k for k in scope.key})
 
     def needed(self, reduction: Reduction) -> set[str]:
         """Columns of the reduction's relation that it reads, those of the row included."""
@@ -187,9 +215,23 @@ class Compiler:
         row = self.relations.row
         return _fields_of(value, scope.stub) | {self._row_name(n) for n in _fields_of(value, row.stub)}
 
+    def relation(self, scope: Scope, needed: frozenset[str]) -> ir.Table:
+        """A scope with these columns; those of an entity's own row are joined to it."""
+        own = sorted(n for n in needed if n.startswith(_OF_ROW))
+        relation = scope.build(needed.difference(own))
+        if not own:
+            return relation
+        row = self.relations.row.build(frozenset(n.removeprefix(_OF_ROW) for n in own))
+        named = {n: row[n.removeprefix(_OF_ROW)] for n in own} | {f"_row_{k}": row[k] for k in self.relations.key}
+        row = row.select(**named)
+        matches = [relation[s] == row[f"_row_{k}"] for k, s in zip(self.relations.key, scope.key, strict=True)]
+        return relation.inner_join(row, matches).select(*relation.columns, *own)
+
     def _row_name(self, name: str) -> str:
         """The name that a column of the row has within a relation of many rows."""
-        return f"claim_{name}" if self.relations.entity == "claim" else name
+        if self.relations.entity == "claim":
+            return f"claim_{name}"
+        return name if name in self.relations.key else _OF_ROW + name
 
     def _on_relation(self, op: ops.Value, scope: Scope, relation: ir.Table) -> ops.Value:
         row = self.relations.row.stub.op()
@@ -205,13 +247,23 @@ class Compiler:
     def _assemble(self, part: Compiled, joined: ir.Table, columns: Mapping[ops.Node, str]) -> ir.Value:
         row = self.relations.row.stub.op()
         measures = {r.op: joined[columns[r.op]].op() for r in part.reductions}
-        value = part.value.replace(lambda node, kwargs: measures.get(node) or _rebuilt(node, kwargs))
-        value = _replace_fields(value, lambda f: joined[f.name].op() if f.rel == row else f)
+
+        def outside(field: ops.Field) -> bool:
+            return field.rel == row and field.name in part.row_columns
+
+        # In one pass over the small expression: a second one would walk through the relations below `joined` too.
+        value = _replace_fields(part.value, lambda f: joined[f.name].op() if outside(f) else f, measures)
         number = value.to_expr().cast("float64")
         default = part.signal.default
         return number if default is None else number.fill_null(float(default))
 
     # --- roll-ups -----------------------------------------------------------------------------------------
+
+    def of_claims(self, signals: Sequence[Signal]) -> ir.Table:
+        """One row for each claim there is: its `claim_id` and these claim signals."""
+        inner = Compiler("claim", self.limits)
+        inner.relations = Relations("claim", target=base_table("claims").view())
+        return inner.query(signals)
 
     def _window_signals(self) -> Scope:
         """The window's claims with claim signals as columns: what one claim shows, summed up by its entity."""
@@ -223,9 +275,8 @@ class Compiler:
             plain = window.build((needed - set(names)) | {"claim_id"})
             if not signals:
                 return plain
-            inner = Compiler("claim", self.limits)
-            inner.relations = Relations("claim", target=base_table("claims").view())
-            values = inner.query(signals).rename({"_claim": "claim_id"} | {s.name: s.id for s in signals})
+            values = (self.at_hand or self.of_claims)(signals)
+            values = values.rename({"_claim": "claim_id"} | {s.name: s.id for s in signals})
             joined = plain.inner_join(values, plain.claim_id == values._claim)
             return joined.select(*plain.columns, *(s.name for s in signals))
 

@@ -8,12 +8,16 @@ future, indifferent to the order of rows, the same alone as in a crowd, finite a
 from __future__ import annotations
 
 import math
+import re
 import string
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, time, timedelta
+from typing import Any
 
 import duckdb
+import ibis
+import ibis.expr.types as ir
 import numpy as np
 import pyarrow as pa
 
@@ -22,15 +26,24 @@ from fraud.claims.schema import TABLES
 from fraud.errors import CatalogueError
 from fraud.signals.catalogue import Catalogue
 from fraud.signals.definition import LOCALES, Example, Signal
-from fraud.signals.examples import example_value
+from fraud.signals.examples import ADMITTED, SNAPSHOT, example_value
 from fraud.signals.frames import FrameBuilder, SignalFrame
+from fraud.signals.inmemory import Leaf, Program, column_of
+from fraud.signals.limits import Limit, Place
 from fraud.signals.relations import ENTITY_KEYS
+from fraud.signals.rules import passes
 from fraud.signals.sentences import sentence
 
 __all__ = ["Breach", "check_catalogue", "check_on_claims", "check_signal", "tables_of"]
 
 # Sums of the same numbers in another order differ in the last digits.
 TOLERANCE = 1e-9
+_REGION_COLUMNS = {
+    ("claim", "insured"): "insured_region",
+    ("claim", "care"): "care_region",
+    ("patient", "insured"): "insured_region",
+    ("provider", "care"): "region",
+}
 _FIGURES = {"value", "limit", "peer_median", "peer_percentile"}
 
 
@@ -50,6 +63,7 @@ def check_catalogue(catalogue: Catalogue, on: date) -> list[Breach]:
     """Every breach that needs no data, over all signals; citations must be in force on the day `on`."""
     found = [b for s in catalogue.signals.values() for b in check_signal(catalogue, s, on)]
     parted = (fault.split(": ", 1) for fault in catalogue.lock_faults())
+    found += _limit_breaches(catalogue)
     return found + [Breach(signal, "lock", why) for signal, why in parted]
 
 
@@ -93,7 +107,7 @@ def _sentences(signal: Signal) -> Iterator[str]:
             continue
         for figures in ({}, {"limit": 2.0, "peer_median": 1.5, "peer_percentile": 99.0}):
             text = sentence(signal, locale, 3.25, **figures)
-            if "{" in text or "nan" in text:
+            if "{" in text or re.search(r"\bnan\b", text):
                 yield f"{locale}: does not render: {text}"
 
 
@@ -131,7 +145,7 @@ def _examples(catalogue: Catalogue, signal: Signal) -> Iterator[str]:
         values[example.fires].append(value)
         if not _same(value, example.value):
             yield f"example {number} gives {value}, not {example.value}"
-        if signal.limit and _passes(catalogue, signal, value) != example.fires:
+        if signal.limit and _passes(catalogue, signal, example, value) != example.fires:
             yield f"example {number} {'stays quiet' if example.fires else 'fires'} at {value}"
     if not values[True] or not values[False]:
         yield "needs at least one example that fires and one that stays quiet"
@@ -139,11 +153,69 @@ def _examples(catalogue: Catalogue, signal: Signal) -> Iterator[str]:
         yield f"the example that fires ({values[True]}) is not riskier than the quiet one ({values[False]})"
 
 
-def _passes(catalogue: Catalogue, signal: Signal, value: float | None) -> bool:
-    limit = catalogue.limits[str(signal.limit)].on(datetime(2024, 6, 12))
-    if value is None or limit is None:
-        return False
-    return value < limit if signal.riskier == "low" else value > limit
+def _passes(catalogue: Catalogue, signal: Signal, example: Example, value: float | None) -> bool:
+    """Whether the limit of the example's day and region is passed."""
+    limit = catalogue.limits[str(signal.limit)]
+    day = example.rows.get("claim", {}).get("admitted_at", ADMITTED) if signal.entity == "claim" else SNAPSHOT
+    set_ = limit.on(day, _region(signal.entity, limit.place, example))
+    return value is not None and set_ is not None and passes(signal, value, set_)
+
+
+def _region(entity: str, place: Place, example: Example) -> str | None:
+    """The region by which an example is judged: of the claim, or of the entity's own row."""
+    column = _REGION_COLUMNS.get((entity, place))
+    rows = example.rows.get("claim" if entity == "claim" else f"{entity}s", {})
+    row = rows if isinstance(rows, Mapping) else next(iter(rows), {})
+    return row.get(column) if column else None
+
+
+def _limit_breaches(catalogue: Catalogue) -> Iterator[Breach]:
+    """Limits that say something else in a batch, in a request or as a rule, on some day in some region."""
+    for limit in catalogue.limits.values():
+        if limit.is_local or len(limit.values) > 1 or limit.values[0].to:
+            yield from (Breach(limit.name, "limit", why) for why in _limit_faults(limit))
+
+
+def _limit_faults(limit: Limit) -> Iterator[str]:
+    rows: list[dict[str, Any]] = [
+        {"day": day, "region": region} for day in _days_around(limit) for region in _regions_around(limit)
+    ]
+    expression = limit.expression(_WHEN.day, _WHEN.region)
+    batch, alone = _in_batch(expression, rows), _in_memory(expression, rows)
+    for row, one, other in zip(rows, batch, alone, strict=True):
+        ruled = limit.on(row["day"], row["region"])
+        if not one == other == ruled:
+            yield f"on {row['day']:%Y-%m-%d} in {row['region']}: {one} in a batch, {other} alone, {ruled} as a rule"
+
+
+def _days_around(limit: Limit) -> list[datetime]:
+    edges = [d for v in limit.values for d in (v.start, v.to) if d]
+    return [datetime.combine(d, time(9)) + timedelta(days=k) for d in edges for k in (-1, 0, 1)]
+
+
+def _regions_around(limit: Limit) -> list[str | None]:
+    named = [name for v in limit.values for name in v.regions]
+    return [None, "elsewhere", *named, *(name + "01" for name in named), *(name[:-1] for name in named)]
+
+
+_WHEN = ibis.table({"day": "timestamp(6)", "region": "string"}, name="days")
+
+
+def _in_batch(expression: ir.Value, rows: list[dict[str, Any]]) -> list[float | None]:
+    connection = connect(threads=1)
+    connection.register("days", pa.Table.from_pylist(rows, schema=_WHEN.schema().to_pyarrow()))
+    query = ibis.to_sql(_WHEN.select(value=expression), dialect="duckdb")
+    found = [row[0] for row in connection.execute(str(query)).fetchall()]
+    connection.close()
+    return found
+
+
+def _in_memory(expression: ir.Value, rows: list[dict[str, Any]]) -> list[float | None]:
+    program = Program(lambda relation, name: Leaf("days", name, _WHEN[name].type()))
+    place = program.add(expression.op())
+    leaves = {p: column_of([row[leaf.name] for row in rows], leaf.type) for p, leaf in program.leaves}
+    found = program.run(leaves)[place]
+    return [float(v) if k else None for v, k in zip(found.values, found.known, strict=True)]
 
 
 def _riskier(signal: Signal, fires: Iterable[float | None], quiet: Iterable[float | None]) -> bool:

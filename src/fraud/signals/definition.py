@@ -46,7 +46,8 @@ class Signal:
     value of an entity without history (None: not known, a missing value to the model). `riskier` says which
     way risk rises, and constrains the model. `limit` names a dated threshold of `limits.toml`; passing it
     is a finding of `kind`. `volume` marks figures that grow with the size of the entity; `peer` asks the
-    engine to add the robust z-score and the percentile among peers.
+    engine to add the robust z-score and the percentile among peers. A rate names its `total`, a function like
+    `function` that gives the number of cases it rests on: its z-score is then shrunk (see `fraud.signals.peers`).
     """
 
     function: Callable[..., ir.Value]
@@ -71,11 +72,19 @@ class Signal:
     high: float = float("inf")
     folder: str = ""
     examples: list[Example] = field(default_factory=list)
+    total: Callable[..., ir.Value] | None = None
 
     @property
     def id(self) -> str:
         """`folder.name`, as it is written in specs, reasons and findings."""
         return f"{self.folder or self.entity}.{self.name}"
+
+    @property
+    def cases(self) -> Signal | None:
+        """The number of cases that a rate rests on, as a figure of its own; None for what is no rate."""
+        if self.total is None:
+            return None
+        return replace(self, function=self.total, name=f"{self.name}.total", default=0.0, limit=None, total=None)
 
     @property
     def scopes(self) -> tuple[str, ...]:
@@ -103,10 +112,29 @@ class Signal:
         found = re.search(r"Blind spot:\s*(.+?)(?:\n\n|\Z)", self.doc, re.S)
         return " ".join(found[1].split()) if found else ""
 
+    @property
+    def meaning(self) -> Mapping[str, str]:
+        """What the figure is, by language: the summary, and the docstring's `释义:` where it has one."""
+        return {"en": self.summary, **self._in_chinese("释义")}
+
+    @property
+    def blind_spots(self) -> Mapping[str, str]:
+        """What the signal cannot see, by language: `Blind spot:`, and the docstring's `盲区:` where it has one."""
+        return {"en": self.blind_spot, **self._in_chinese("盲区")}
+
+    def _in_chinese(self, mark: str) -> dict[str, str]:
+        found = re.search(rf"^{mark}[:：]\s*(.+?)(?=\n释义|\n盲区|\n\n|\Z)", self.doc, re.S | re.M)
+        return {"zh": "".join(line.strip() for line in found[1].splitlines())} if found else {}
+
     @cached_property
     def formula(self) -> str:
         """The source of the function's return, as a reader of the handbook sees it."""
         return "\n".join(ast.unparse(n) for n in _body(self.function))
+
+    @cached_property
+    def helpers(self) -> Mapping[str, str]:
+        """What the formula uses of its own file, by name: ` = …` for constants, `(a, b) = …` for functions."""
+        return _helpers(self.function)
 
     def digest(self, limits: Mapping[str, Any]) -> str:
         """`sha256:` of what decides the value: code, default, direction and the limits it reads.
@@ -116,6 +144,7 @@ class Signal:
         used = {name: limits.get(name) for name in self.limits_read}
         parts = [self.id, self.version, self.default, self.riskier, self.unit, self.volume, self.peer, used]
         text = json.dumps(parts, sort_keys=True, default=str) + _canonical_source(self.function)
+        text += f"total={_canonical_source(self.total)}" if self.total else ""
         return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
 
     @cached_property
@@ -201,6 +230,27 @@ def _is_docstring(node: ast.AST) -> bool:
 
 def _is_name(node: ast.AST, name: str) -> bool:
     return isinstance(node, ast.Name) and node.id == name
+
+
+def _helpers(function: Callable[..., Any]) -> dict[str, str]:
+    """Constants and functions of its own module that a function uses, those of its functions included."""
+    names = {n.id for part in _body(function) for n in ast.walk(part) if isinstance(n, ast.Name)}
+    used = {n: function.__globals__[n] for n in sorted(names) if n in function.__globals__}
+    found = {n: repr(v) for n, v in used.items() if isinstance(v, (int, float, str, tuple, frozenset))}
+    found = {n: f" = {text}" for n, text in found.items()}
+    for name, value in used.items():
+        if isinstance(value, FunctionType) and value.__module__ == function.__module__ and value is not function:
+            found |= _helpers(value) | {name: _source(value)}
+    return found
+
+
+def _source(function: FunctionType) -> str:
+    """A function without its docstring: `(a, b) = …` where it only returns, its indented lines elsewhere."""
+    lines = "\n".join(ast.unparse(n) for n in _body(function))
+    head = f"({', '.join(inspect.signature(function).parameters)})"
+    if lines.startswith("return "):
+        return f"{head} = {lines.removeprefix('return ')}"
+    return f"{head}:\n{textwrap.indent(lines, '    ')}"
 
 
 def _canonical_source(function: Callable[..., Any]) -> str:

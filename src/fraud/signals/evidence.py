@@ -78,6 +78,8 @@ def evidence(builder: FrameBuilder, signal: Signal, key: Mapping[str, Any], most
     "snapshot": …}` (the relation `entities` must hold the pair).
     """
     compiler = builder.compiler(signal.entity)
+    if signal.entity != "claim":
+        builder.prepare([signal], signal.entity)
     reductions = compiler.compile(signal).reductions
     narrow = [r for r in reductions if compiler.counts(signal, r) is not None] or list(reductions)
     by_scope = {r.scope.name: [q for q in narrow if q.scope.name == r.scope.name] for r in narrow}

@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, reduce
+from itertools import count
 
 import duckdb
 import ibis
+import ibis.expr.types as ir
 import numpy as np
 import pyarrow as pa
 
@@ -22,6 +24,7 @@ from fraud.signals.definition import Signal
 from fraud.signals.lineage import absent_columns
 from fraud.signals.norms import learn_norms, no_norms
 from fraud.signals.peers import AGE_BANDS, Peers, learn_peers
+from fraud.signals.prepared import PREPARED, Source
 from fraud.signals.relations import ENTITY_KEYS
 
 __all__ = [
@@ -34,19 +37,25 @@ __all__ = [
     "peer_names",
 ]
 
+# Names of tables of claim signals must differ, because several builders may share a connection.
+_TABLES = count()
 # What the engine adds to a windowed signal with `peer=True`.
 PEER_SUFFIXES = (".peer_z", ".peer_percentile")
 
 
 @dataclass(frozen=True)
 class SignalFrame:
-    """Values of signals: `keys` has the key columns, `values` is rows × names, float64, NaN = not known."""
+    """Values of signals: `keys` has the key columns, `values` is rows × names, float64, NaN = not known.
+
+    `totals`, of the same shape, are the numbers of cases that rates rest on, NaN for signals that are no rates.
+    """
 
     entity: str
     keys: pa.Table
     names: tuple[str, ...]
     values: np.ndarray
     attributes: tuple[tuple[str | None, ...], ...] = ()
+    totals: np.ndarray | None = None
 
     def __len__(self) -> int:
         return int(self.keys.num_rows)
@@ -72,10 +81,12 @@ class SignalFrame:
     def rows(self, positions: Sequence[int]) -> SignalFrame:
         """The frame with only these rows, in that order."""
         attributes = tuple(self.attributes[i] for i in positions) if self.attributes else ()
-        return SignalFrame(self.entity, self.keys.take(positions), self.names, self.values[positions], attributes)
+        totals = None if self.totals is None else self.totals[positions]
+        keys = self.keys.take(positions)
+        return SignalFrame(self.entity, keys, self.names, self.values[positions], attributes, totals)
 
     def with_columns(self, names: Sequence[str], values: np.ndarray) -> SignalFrame:
-        """The frame with columns added on the right."""
+        """The frame with columns added on the right; the totals of its rates are left behind."""
         both = np.hstack([self.values, values])
         return SignalFrame(self.entity, self.keys, (*self.names, *names), both, self.attributes)
 
@@ -122,6 +133,8 @@ class FrameBuilder:
         self.skipped: dict[str, str] = {}
         self._compilers: dict[str, Compiler] = {}
         self._sql: dict[tuple[str, ...], str] = {}
+        self._sources: dict[tuple[str, str], Source] = {}
+        self._rolled: dict[str, str] = {}
         self.use_norms(self.reference.norms)
 
     def use_norms(self, norms: pa.Table) -> None:
@@ -129,6 +142,10 @@ class FrameBuilder:
         self.connection.register("_norms", norms)
         self.connection.execute("CREATE OR REPLACE TABLE norms AS SELECT * FROM _norms")
         self.connection.unregister("_norms")
+        # Claim signals compare with norms, so those at hand hold no longer.
+        for name in set(self._rolled.values()):
+            self.connection.execute(f'DROP TABLE "{name}"')
+        self._rolled, self._sql = {}, {}
 
     def learn_norms(self) -> pa.Table:
         """Learn norms from the attached claims and use them from now on."""
@@ -157,24 +174,80 @@ class FrameBuilder:
         """The query of one entity's signals, as DuckDB runs it."""
         key = tuple(s.id for s in signals)
         if key not in self._sql:
-            query = self.compiler(signals[0].entity).query(signals)
-            self._sql[key] = str(ibis.to_sql(query, dialect="duckdb"))
+            compiler = self.compiler(signals[0].entity)
+            compiler.at_hand = lambda rolled: self._roll_up(compiler, rolled)
+            try:
+                self._sql[key] = str(ibis.to_sql(compiler.query(signals), dialect="duckdb"))
+            finally:
+                compiler.at_hand = None
         return self._sql[key]
+
+    def _roll_up(self, compiler: Compiler, signals: Sequence[Signal]) -> ir.Table:
+        """Claim signals of every claim as a table: computed once, whatever kinds of entity roll them up."""
+        missing = [s for s in signals if s.id not in self._rolled]
+        if missing:
+            query = ibis.to_sql(compiler.of_claims(missing), dialect="duckdb")
+            self._hold(f"({query})", [s.id for s in missing])
+        held: dict[str, list[str]] = {}
+        for s in signals:
+            held.setdefault(self._rolled[s.id], []).append(s.id)
+        tables = [ibis.table({"claim_id": "string", **dict.fromkeys(i, "float64")}, name=n) for n, i in held.items()]
+        return reduce(lambda left, right: left.inner_join(right, "claim_id"), tables)
+
+    def _hold(self, values: str, names: Sequence[str]) -> None:
+        """Keep claim signals as a table; `values` is what to select them from."""
+        table = f"claim_values_{next(_TABLES)}"
+        columns = ", ".join(f'"{name}"' for name in ("claim_id", *names))
+        self.connection.execute(f'CREATE TEMP TABLE "{table}" AS SELECT {columns} FROM {values}')
+        self._rolled |= dict.fromkeys(names, table)
+
+    @cached_property
+    def _rolled_up(self) -> frozenset[str]:
+        """Claim signals that some entity of the catalogue rolls up."""
+        names = {s.name: s.id for s in self.catalogue.of("claim")}
+        others = [s for entity in ENTITY_KEYS for s in self.catalogue.of(entity) if "window_signals" in s.scopes]
+        read = (
+            self.compiler(s.entity).needed(r) for s in others for r in self.compiler(s.entity).compile(s).reductions
+        )
+        return frozenset(names[n] for columns in read for n in columns if n in names)
 
     def claims(self, signals: Sequence[Signal], target: str = "claims") -> SignalFrame:
         """Claim signals for every row of the relation named `target`."""
         if target != "target":
             self.connection.execute(f'CREATE OR REPLACE TEMP VIEW "target" AS SELECT * FROM "{target}"')
         columns = "claim_id, visit_type, substr(primary_diagnosis, 1, 3)"
-        return self._frame("claim", signals, f'SELECT {columns} FROM "target"', ["claim_id"])
+        every = target == "claims"
+        return self._frame("claim", signals, f'SELECT {columns} FROM "target"', ["claim_id"], hold=every)
 
     def entities(self, signals: Sequence[Signal], entity: str, pairs: pa.Table) -> SignalFrame:
         """Windowed signals of one entity for `pairs` of (entity_id, snapshot), without peer columns."""
         self.connection.register("entities", pairs.select(["entity_id", "snapshot"]))
         try:
+            self.prepare(signals, entity)
             return self._frame(entity, signals, _ATTRIBUTES[entity], ["entity_id", "snapshot"])
         finally:
             self.connection.unregister("entities")
+
+    def prepare(self, signals: Iterable[Signal], entity: str) -> None:
+        """Fill the prepared tables that the signals read, for the pairs that the relation `entities` holds."""
+        compiler = self.compiler(entity)
+        scopes = (r.scope for s in signals for r in compiler.compile(s).reductions)
+        for name in sorted({scope.prepared for scope in scopes if scope.prepared}):
+            self._prepare(name, entity)
+
+    def _prepare(self, name: str, entity: str) -> None:
+        days = self.connection.execute("SELECT DISTINCT snapshot FROM entities ORDER BY 1").fetchall()
+        if (entity, name) not in self._sources:
+            self._sources[entity, name] = PREPARED[name].source(self.connection, entity)
+        source = self._sources[entity, name]
+        # One snapshot at a time, and of it only the entities asked for, so that many snapshots fit into memory.
+        self.connection.execute(_empty(name))
+        for (day,) in days:
+            self.connection.register("_prepared", source.table(day, self.days))
+            self.connection.execute(
+                f'INSERT INTO "{name}" SELECT t.* FROM _prepared t SEMI JOIN entities USING ({_KEY})'
+            )
+            self.connection.unregister("_prepared")
 
     def attributes(self, entity: str, pairs: pa.Table) -> dict[tuple[str, datetime], tuple[str | None, ...]]:
         """What makes peers of an entity, by (entity_id, snapshot), in `PEER_COLUMNS` order."""
@@ -200,21 +273,63 @@ class FrameBuilder:
         places = [peers.index[frame.names[c]] for c in columns]
         full = np.full((len(frame), len(peers.names)), np.nan)
         full[:, places] = frame.values[:, columns]
-        z, percentile = peers.standing(full, frame.attributes)
+        totals = np.full_like(full, np.nan)
+        if frame.totals is not None:
+            totals[:, places] = frame.totals[:, columns]
+        z, percentile = peers.standing(full, frame.attributes, totals)
         out = np.full((2, len(frame), len(frame.names)), np.nan)
         out[0][:, columns], out[1][:, columns] = z[:, places], percentile[:, places]
         return out[0], out[1]
 
-    def _frame(self, entity: str, signals: Sequence[Signal], attributes: str, keys: list[str]) -> SignalFrame:
+    def _frame(
+        self, entity: str, signals: Sequence[Signal], attributes: str, keys: list[str], *, hold: bool = False
+    ) -> SignalFrame:
+        """The frame of the rows at hand; `hold` keeps of all claims what entities roll up."""
         order = ", ".join(keys)
         who = self.connection.sql(f"SELECT * FROM ({attributes}) ORDER BY {order}").to_arrow_table()
         own = tuple(zip(*(who.column(i).to_pylist() for i in range(len(keys), who.num_columns)), strict=True))
         if not signals:
             return SignalFrame(entity, who.select(keys), (), np.empty((who.num_rows, 0)), own)
-        table = self.connection.sql(f"{self.sql(signals)} ORDER BY {order}").to_arrow_table()
+        cases = {s.id: c for s in signals if s.peer and (c := s.cases)}
         names = tuple(s.id for s in signals)
-        values = np.column_stack([table[n].to_numpy() for n in names]).astype(np.float64)
-        return SignalFrame(entity, who.select(keys), names, values, own)
+        query = f"{self.sql([*signals, *cases.values()])} ORDER BY {order}"
+        found = self._read(query, (*names, *(c.id for c in cases.values())), who.num_rows)
+        values = found[:, : len(names)]
+        if hold:
+            self._hold_claims(who.column(0), names, values)
+        totals = np.full_like(values, np.nan) if cases else None
+        for place, signal_id in enumerate(cases, len(names)):
+            totals[:, names.index(signal_id)] = found[:, place]  # type: ignore[index]
+        return SignalFrame(entity, who.select(keys), names, values, own, totals)
+
+    def _read(self, query: str, names: Sequence[str], rows: int) -> np.ndarray:
+        """Rows × columns of a query, batch after batch: the whole of it is held only once."""
+        values, first = np.empty((rows, len(names))), 0
+        for batch in self.connection.sql(query).to_arrow_reader(_BATCH):
+            for column, name in enumerate(names):
+                values[first : first + batch.num_rows, column] = batch[name].to_numpy(zero_copy_only=False)
+            first += batch.num_rows
+        return values
+
+    def _hold_claims(self, ids: pa.ChunkedArray, names: Sequence[str], values: np.ndarray) -> None:
+        """Keep of the frame of all claims what entities roll up."""
+        rolled = [n for n in names if n in self._rolled_up and n not in self._rolled]
+        if rolled:
+            columns = {n: pa.array(values[:, names.index(n)], from_pandas=True) for n in rolled}
+            self.connection.register("_values", pa.table({"claim_id": ids, **columns}))
+            self._hold("_values", rolled)
+            self.connection.unregister("_values")
+
+
+# Rows that are read at once.
+_BATCH = 100_000
+_KEY = "entity_id, snapshot"
+_SQL_TYPES = {"string": "VARCHAR", "timestamp(6)": "TIMESTAMP", "int64": "BIGINT", "float64": "DOUBLE", "date": "DATE"}
+
+
+def _empty(name: str) -> str:
+    columns = ", ".join(f'"{n}" {_SQL_TYPES[t]}' for n, t in PREPARED[name].types.items())
+    return f'CREATE OR REPLACE TEMP TABLE "{name}" ({columns})'
 
 
 def _age_band_sql() -> str:
@@ -229,8 +344,9 @@ _ATTRIBUTES = {
         SELECT e.entity_id, e.snapshot, p.kind, p.level, p.region
         FROM entities e LEFT JOIN providers p ON p.provider_id = e.entity_id""",
     "physician": """
-        SELECT e.entity_id, e.snapshot, p.specialty
-        FROM entities e LEFT JOIN physicians p ON p.physician_id = e.entity_id""",
+        SELECT e.entity_id, e.snapshot, p.specialty, h.level, h.region
+        FROM entities e LEFT JOIN physicians p ON p.physician_id = e.entity_id
+        LEFT JOIN providers h ON h.provider_id = p.provider_id""",
     "patient": f"""
         SELECT e.entity_id, e.snapshot, p.insurance_type, {_age_band_sql()} AS age_band, p.sex
         FROM entities e LEFT JOIN patients p ON p.patient_id = e.entity_id""",
@@ -248,4 +364,4 @@ def months_of_claims(connection: duckdb.DuckDBPyConnection, entity: str, target:
 
 def freeze_peers(frame: SignalFrame) -> Peers:
     """The distributions of a raw frame, by peer group."""
-    return learn_peers(frame.entity, frame.names, frame.values, frame.attributes)
+    return learn_peers(frame.entity, frame.names, frame.values, frame.attributes, frame.totals)

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
 
 from fraud.signals.catalogue import FOLDERS, Catalogue
-from fraud.signals.definition import Signal
+from fraud.signals.compiling import Compiler
+from fraud.signals.definition import ENTITIES, Signal
+from fraud.signals.limits import InForce, Limit
 from fraud.signals.lineage import columns_read
+from fraud.signals.national import NationalLibrary, NationalRule, load_national_rules
 
-__all__ = ["entry", "handbook"]
+__all__ = ["columns_by_table", "entry", "formula_of", "handbook"]
 
 _RISK = {"high": "higher is riskier", "low": "lower is riskier", "either": "no direction"}
+_OF_PLACE = {"insured": "insurance", "care": "care"}
 _HEAD = """\
 # Handbook of signals
 
@@ -33,20 +38,40 @@ def _lines(catalogue: Catalogue) -> Iterator[str]:
             yield f"## {folder} ({len(chosen)})\n"
         for s in chosen:
             yield entry(catalogue, s)
+    library = load_national_rules(catalogue.path)
+    if library.rules:
+        yield from _library(library)
+
+
+def _library(library: NationalLibrary) -> Iterator[str]:
+    """The chapter on the national rule library and on what cannot be decided yet."""
+    found = sum(1 for rule in library.rules if rule.signals)
+    yield f"## National rule library ({found} of {len(library.rules)} names found)\n"
+    yield "| # | code | name | found by |\n|---|---|---|---|"
+    yield from (_library_row(rule) for rule in library.rules)
+    yield "\n## Types of violation that claims cannot decide yet\n"
+    yield from (f"- {name}: {text['en']} {text['zh']}" for name, text in library.open_types.items())
+
+
+def _library_row(rule: NationalRule) -> str:
+    name = f"{rule.name['en']} · {rule.name['zh']}"
+    found = ", ".join(rule.signals) or "not decidable yet"
+    text = rule.excuse or rule.note
+    why = f": {text['en']} {text['zh']}" if text else ""
+    return f"| {rule.number} | {rule.code or 'new in 2025'} | {name} | {found}{why} |"
 
 
 def entry(catalogue: Catalogue, signal: Signal) -> str:
     """One signal's entry as Markdown."""
-    return "\n".join(line for line in _entry(catalogue, signal))
+    return "\n".join(_entry(catalogue, signal))
 
 
 def _entry(catalogue: Catalogue, signal: Signal) -> Iterator[str]:
-    read: dict[str, list[str]] = {}
-    for table, column in sorted(columns_read(catalogue.compiler(signal.entity), signal)):
-        read.setdefault(table, []).append(column)
     yield f"### {signal.id}\n"
     yield f"**{signal.title['en']} · {signal.title['zh']}**\n"
     yield f"{signal.summary}\n"
+    if meaning := signal.meaning.get("zh"):
+        yield f"{meaning}\n"
     yield f"- Says: {signal.says['en']}"
     yield f"- 说明:{signal.says['zh']}"
     yield f"- About: {signal.entity}; unit: {signal.unit}; {_RISK[signal.riskier]}; {_traits(signal)}"
@@ -55,10 +80,12 @@ def _entry(catalogue: Catalogue, signal: Signal) -> Iterator[str]:
     yield f"- Innocent explanations: {signal.excuses.get('en', '–')}"
     yield f"- 合理解释:{signal.excuses.get('zh', '–')}"
     yield f"- Blind spot: {signal.blind_spot}"
+    if blind := signal.blind_spots.get("zh"):
+        yield f"- 盲区:{blind}"
     yield f"- Sources: {'; '.join(catalogue.sources[c].title['en'] for c in signal.cites)}"
     yield f"- 依据:{'; '.join(catalogue.sources[c].title['zh'] for c in signal.cites)}"
-    yield f"- Reads: {_tables(read)}"
-    yield f"\n```python\n{signal.formula}\n```\n"
+    yield f"- Reads: {_tables(columns_by_table(catalogue, signal))}"
+    yield f"\n```python\n{formula_of(signal)}\n```\n"
 
 
 def _traits(signal: Signal) -> str:
@@ -71,11 +98,38 @@ def _traits(signal: Signal) -> str:
 
 def _limit_line(catalogue: Catalogue, signal: Signal) -> str:
     limit = catalogue.limits[str(signal.limit)]
-    dated = ", ".join(f"{value:g} {limit.unit} from {day}" for day, value in limit.values)
+    dated = ", ".join(_dated(limit, v) for v in limit.values)
     side = "below" if signal.riskier == "low" else "above"
     code = f"; national code {signal.national_code}" if signal.national_code else ""
-    return f"- Rule ({signal.kind}, {signal.severity}): a finding {side} {dated} [{limit.tag}]{code}"
+    where = f", by the region of {_OF_PLACE[limit.place]}" if limit.is_local else ""
+    return f"- Rule ({signal.kind}, {signal.severity}): a finding {side} {dated}{where}{code}"
 
 
-def _tables(read: dict[str, list[str]]) -> str:
+def _dated(limit: Limit, value: InForce) -> str:
+    """One value in force: where, from when to when, and how strong its source is."""
+    to = f" to {value.to}" if value.to else ""
+    where = f" in {' / '.join(value.regions)}" if value.regions else ""
+    return f"{value.value:g} {limit.unit} from {value.start}{to}{where} [{value.tag or limit.tag}]"
+
+
+def formula_of(signal: Signal) -> str:
+    """The formula, and below it what it uses of its own file."""
+    return "\n\n".join([signal.formula, *(name + text for name, text in signal.helpers.items())])
+
+
+@lru_cache(maxsize=1024)
+def columns_by_table(catalogue: Catalogue, signal: Signal) -> Mapping[str, list[str]]:
+    """Columns that decide the signal's value, by table; traced once, as that takes a while."""
+    read: dict[str, list[str]] = {}
+    for table, column in sorted(columns_read(_compiler(catalogue, signal.entity), signal)):
+        read.setdefault(table, []).append(column)
+    return read
+
+
+@lru_cache(maxsize=len(ENTITIES))
+def _compiler(catalogue: Catalogue, entity: str) -> Compiler:
+    return catalogue.compiler(entity)
+
+
+def _tables(read: Mapping[str, list[str]]) -> str:
     return "; ".join(table + " (" + ", ".join(names) + ")" for table, names in read.items())

@@ -278,6 +278,11 @@ def _weekday(values: np.ndarray) -> np.ndarray:
     return weekday
 
 
+def _contains(haystack: np.ndarray, needle: np.ndarray) -> np.ndarray:
+    pairs = zip(*np.broadcast_arrays(haystack, needle), strict=True)
+    return np.array([part in whole for whole, part in pairs], dtype=bool)
+
+
 def _concat(node: ops.StringConcat) -> tuple[Step, tuple[ops.Value, ...]]:
     def step(*columns: Column) -> Column:
         size = max(len(c.values) for c in columns)
@@ -377,7 +382,9 @@ _MAKERS: Mapping[type, Callable[[Any], tuple[Step, tuple[ops.Value, ...]]]] = {
     ops.Date: _one(lambda v: v.astype("datetime64[D]")),
     ops.ExtractDay: _one(_day_of_month),
     ops.ExtractHour: _one(lambda v: (v - v.astype("datetime64[D]")) // np.timedelta64(1, "h") * 1.0),
+    ops.ExtractYear: _one(lambda v: v.astype("datetime64[Y]").astype(np.float64) + 1970.0),
     ops.DayOfWeekIndex: _one(_weekday),
+    ops.StringContains: _both(_contains),
     ops.DateDelta: _date_delta,
     ops.NullIf: lambda node: (_null_if, (node.arg, node.null_if_expr)),
     ops.Coalesce: lambda node: (_coalesce, tuple(node.arg)),

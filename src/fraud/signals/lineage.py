@@ -8,10 +8,11 @@ import ibis.expr.operations as ops
 
 from fraud.signals.compiling import Compiler, Reduction
 from fraud.signals.definition import Signal
+from fraud.signals.prepared import PREPARED
 
 __all__ = ["absent_columns", "columns_read"]
 
-_NOT_CANONICAL = {"entities", "norms"}
+_NOT_CANONICAL = {"entities", "norms", *PREPARED}
 
 
 def columns_read(compiler: Compiler, signal: Signal) -> frozenset[tuple[str, str]]:
@@ -25,14 +26,24 @@ def columns_read(compiler: Compiler, signal: Signal) -> frozenset[tuple[str, str
 
 
 def absent_columns(compiler: Compiler, signal: Signal, present: Mapping[str, Iterable[str]]) -> tuple[str, ...]:
-    """Columns `table.column` that the signal needs and the data lack, in name order."""
+    """Columns `table.column` that the signal needs and the data lack, in name order.
+
+    Regions are no need: where they are not known, the limits of the country hold.
+    """
+    missing = _missing(compiler, signal, present)
+    if missing and any(compiler.limits[name].is_local for name in compiler.limits):
+        missing = _missing(compiler.nationwide, signal, present)
+    return tuple(sorted(f"{t}.{c}" for t, c in missing))
+
+
+def _missing(compiler: Compiler, signal: Signal, present: Mapping[str, Iterable[str]]) -> set[tuple[str, str]]:
     read = {(t, c) for t, c in columns_read(compiler, signal) if t not in _NOT_CANONICAL}
-    return tuple(sorted(f"{t}.{c}" for t, c in read if c not in set(present.get(t, ()))))
+    return {(t, c) for t, c in read if c not in set(present.get(t, ()))}
 
 
 def _read_by(compiler: Compiler, reduction: Reduction) -> set[tuple[str, str]]:
     needed = frozenset(compiler.needed(reduction))
-    relation = reduction.scope.build(needed).op()
+    relation = compiler.relation(reduction.scope, needed).op()
     tables = {(t, c) for t, c in reduction.scope.requires}
     return tables.union(*(_trace(relation, name) for name in needed))
 

@@ -11,12 +11,16 @@ import ibis
 import ibis.expr.types as ir
 import pyarrow as pa
 
+from fraud.signals.casemix import admission_code, mix_code
+from fraud.signals.lookups import billed_services, item_pairs
 from fraud.signals.relations import NORM_COLUMNS, base_table, case_code, stay_days
 
 __all__ = ["NORM_SCHEMA", "SHRINK", "learn_norms", "no_norms"]
 
 # A rare case leans on the mean of its kind of care: as if this many usual cases had been seen as well.
 SHRINK = 20
+# Services that were billed together less often than this have no share worth keeping.
+RARE_PAIR = 5
 NORM_SCHEMA = pa.schema(
     [
         ("domain", pa.string()),
@@ -39,10 +43,14 @@ def learn_norms(connection: duckdb.DuckDBPyConnection) -> pa.Table:
 
     `case` is kind of care and ICD category with the mean total amount (payer's currency) and stay (days),
     shrunk towards the kind of care; `diagnosis`, `procedure` and `item` are codes with the share of claims
-    that have them, and for items the mean unit price.
+    that have them, and for items the mean unit price. `mix` is the case by the patient's age and registered
+    conditions, shrunk towards the case; `weight` the DRG weight of a stay by the same, as its amount; `admission`
+    the share of the visits with a diagnosis that are stays; `pair` the share of the claims with the first of two
+    services that have the second as well.
     """
-    found = ibis.union(_cases(), _codes("diagnoses", "diagnosis", "code"), _codes("procedures", "procedure", "code"))
-    found = ibis.union(found, _items()).order_by(["domain", "code"])
+    cases = (_cases(), _mixes(), _weights(), _admissions())
+    codes = (_codes("diagnoses", "diagnosis", "code"), _codes("procedures", "procedure", "code"))
+    found = ibis.union(*cases, *codes, _items(), _pairs()).order_by(["domain", "code"])
     return connection.sql(ibis.to_sql(found, dialect="duckdb")).to_arrow_table().cast(NORM_SCHEMA)
 
 
@@ -63,6 +71,63 @@ def _cases() -> ir.Table:
         amount=(both.amounts + SHRINK * both.usual) / (both.n + SHRINK),
         days=(both.all_days + SHRINK * both.usual_days) / (both.n + SHRINK),
     )
+
+
+def _seen() -> ir.Table:
+    """Claims with what makes their case mix."""
+    claims, patients = base_table("claims"), base_table("patients")
+    both = claims.left_join(patients, claims.patient_id == patients.patient_id)
+    person = (claims.admitted_at, patients.birth_date, patients.chronic_conditions)
+    return both.select(
+        claims.visit_type,
+        claims.total_amount,
+        claims.drg_weight,
+        days=stay_days(claims.discharged_at, claims.admitted_at).fill_null(0),
+        parent=case_code(claims.visit_type, claims.primary_diagnosis),
+        code=mix_code(claims.visit_type, claims.primary_diagnosis, *person),
+        admission=admission_code(claims.primary_diagnosis, *person),
+    )
+
+
+def _shrunk(rows: ir.Table, **values: ir.NumericValue) -> ir.Table:
+    """Means by `code`, shrunk towards those by `parent`, with the number of rows as `n`."""
+    parents = rows.group_by("parent").aggregate(**{f"usual_{n}": v.mean() for n, v in values.items()})
+    found = rows.group_by(["parent", "code"]).aggregate(n=rows.count(), **{n: v.sum() for n, v in values.items()})
+    both = found.inner_join(parents, "parent")
+    means = {n: (both[n] + SHRINK * both[f"usual_{n}"]) / (both.n + SHRINK) for n in values}
+    return both.select("code", "n", **means)
+
+
+def _mixes() -> ir.Table:
+    rows = _seen()
+    found = _shrunk(rows, amount=rows.total_amount, days=rows.days)
+    return _norm(found, "mix", amount=found.amount, days=found.days)
+
+
+def _weights() -> ir.Table:
+    rows = _seen()
+    rows = rows.filter(rows.drg_weight.notnull())
+    found = _shrunk(rows, amount=rows.drg_weight)
+    return _norm(found, "weight", amount=found.amount)
+
+
+def _admissions() -> ir.Table:
+    """How often a patient with a diagnosis is admitted; purchases at a pharmacy are no occasion to admit anybody."""
+    rows = _seen()
+    rows = rows.filter(rows.visit_type != "pharmacy")
+    rows = rows.mutate(code=rows.admission, parent=rows.parent.split("|")[1])
+    found = _shrunk(rows, share=(rows.visit_type == "inpatient").cast("float64"))
+    return _norm(found, "admission", share=found.share)
+
+
+def _pairs() -> ir.Table:
+    services = billed_services(base_table("lines"), ["claim_id"])
+    single = services.group_by("item_code").aggregate(claims=services.count())
+    both = item_pairs(services, ["claim_id"])
+    both = both.group_by(["item_code", "other_code"]).aggregate(n=both.count())
+    both = both.filter(both.n >= RARE_PAIR).inner_join(single, "item_code")
+    code = both.item_code + "|" + both.other_code
+    return _norm(both.mutate(code=code), "pair", share=both.n / both.claims)
 
 
 def _codes(table: str, domain: str, column: str) -> ir.Table:

@@ -9,8 +9,7 @@ A relation is built with just the columns that are asked for (see `fraud.signals
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable
 from functools import cached_property
 
 import ibis
@@ -34,6 +33,8 @@ from fraud.signals.lookups import (
     base_table,
     entity_attributes,
 )
+from fraud.signals.network import network_scopes
+from fraud.signals.scope import ENTITY_KEYS, Scope, only
 
 __all__ = [
     "ENTITY_KEYS",
@@ -49,44 +50,6 @@ __all__ = [
 
 PAST_DAYS = 365
 PAST_LINES_DAYS = 180
-ENTITY_KEYS = {"patient": "patient_id", "provider": "provider_id", "physician": "physician_id"}
-
-
-@dataclass(frozen=True, eq=False)
-class Scope:
-    """A relation as a signal sees it.
-
-    `stub` is an unbound table with every column there could be: signal functions are called with it, and
-    the columns that they touch are then asked of `build`. `key` are the columns of the built relation that
-    tell which row of the grain its rows belong to. `single` is true where there is one row for each key.
-    `requires` are (table, column) pairs without which the relation says nothing.
-    """
-
-    name: str
-    doc: str
-    key: tuple[str, ...]
-    build: Callable[[frozenset[str]], ir.Table]
-    columns: tuple[str, ...]
-    single: bool = False
-    requires: tuple[tuple[str, str], ...] = ()
-    types: Mapping[str, dt.DataType] = field(default_factory=dict)
-
-    @cached_property
-    def stub(self) -> ir.Table:
-        """What a signal function is called with."""
-        types = dict(self.types) or _types(self)
-        return ibis.table({n: types[n] for n in self.columns}, name=f"scope_{self.name}")
-
-
-# Types of the columns of scopes: building a relation with every column is slow, and its types never change.
-_TYPES: dict[tuple[str, tuple[str, ...], tuple[str, ...]], Mapping[str, dt.DataType]] = {}
-
-
-def _types(scope: Scope) -> Mapping[str, dt.DataType]:
-    known = (scope.name, scope.key, scope.columns)
-    if known not in _TYPES:
-        _TYPES[known] = dict(scope.build(frozenset(scope.columns)).schema().items())
-    return _TYPES[known]
 
 
 class Relations:
@@ -100,7 +63,7 @@ class Relations:
         self.entity = entity
         self.days = days
         self.target = base_table("target") if target is None else target
-        self.key = ("claim_id",) if entity == "claim" else ("entity_id", "snapshot")
+        self.key: tuple[str, ...] = ("claim_id",) if entity == "claim" else ("entity_id", "snapshot")
 
     @cached_property
     def scopes(self) -> dict[str, Scope]:
@@ -130,9 +93,10 @@ class Relations:
             "claim",
             "the claim with its patient's, provider's and physician's attributes",
             ("claim_id",),
-            lambda needed: _only(CLAIM.apply(self.target, needed), {"claim_id", *needed}),
+            lambda needed: only(CLAIM.apply(self.target, needed), {"claim_id", *needed}),
             tuple(CLAIM.names(self.target.columns)),
             single=True,
+            types=CLAIM.types(self.target.schema()),
         )
 
     def _owner(self, needed: Iterable[str]) -> ir.Table:
@@ -149,11 +113,15 @@ class Relations:
             own = [n for n in needed if not _is_owner(n, table)]
             owner = self._owner(needed)
             joined = owner.inner_join(table, owner.target_id == table.claim_id)
-            return _only(decoration.apply(joined, own), {"target_id", *needed})
+            return only(decoration.apply(joined, own), {"target_id", *needed})
 
         columns = decoration.names(table.columns)
         needs = ((name, "claim_id"),)
-        return Scope(name, doc, ("target_id",), build, self._with_owner(columns), requires=needs)
+        types = self._owner_types() | decoration.types(table.schema())
+        return Scope(name, doc, ("target_id",), build, self._with_owner(columns), requires=needs, types=types)
+
+    def _owner_types(self) -> dict[str, dt.DataType]:
+        return {f"claim_{n}": kind for n, kind in CLAIM.types(self.target.schema()).items()}
 
     def _with_owner(self, columns: Iterable[str]) -> tuple[str, ...]:
         owned = (f"claim_{n}" for n in CLAIM.names(self.target.columns))
@@ -176,12 +144,13 @@ class Relations:
 
         def build(needed: frozenset[str]) -> ir.Table:
             own = [n for n in needed if not _is_owner(n, claims)]
-            return _only(decoration.apply(self._pairs(needed, PAST_DAYS), own), {"target_id", *needed})
+            return only(decoration.apply(self._pairs(needed, PAST_DAYS), own), {"target_id", *needed})
 
         columns = self._with_owner(decoration.names(claims.columns))
 
         doc = f"the patient's claims known before this one was settled, last {PAST_DAYS} days"
-        return Scope("past", doc, ("target_id",), build, columns)
+        types = self._owner_types() | decoration.types(_PAIR_TYPES | dict(claims.schema().items()))
+        return Scope("past", doc, ("target_id",), build, columns, types=types)
 
     def _past_lines(self) -> Scope:
         lines, decoration = base_table("lines"), PAST_LINES
@@ -195,11 +164,13 @@ class Relations:
             pairs = pairs.select("target_id", *owned, *wanted, _earlier=pairs.claim_id)
             joined = pairs.inner_join(lines, pairs._earlier == lines.claim_id)
             own = [n for n in needed if n in decoration.names(lines.columns)]
-            return _only(decoration.apply(joined, own), {"target_id", *needed})
+            return only(decoration.apply(joined, own), {"target_id", *needed})
 
         columns = self._with_owner([*decoration.names(lines.columns), *pair_columns])
         doc = f"the lines of the patient's claims known before this one, last {PAST_LINES_DAYS} days"
-        return Scope("past_lines", doc, ("target_id",), build, columns, requires=(("lines", "claim_id"),))
+        types = self._owner_types() | pair.types(_PAIR_TYPES | dict(base_table("claims").schema().items()))
+        types |= decoration.types(_PAIR_TYPES | dict(lines.schema().items()))
+        return Scope("past_lines", doc, ("target_id",), build, columns, requires=(("lines", "claim_id"),), types=types)
 
     # --- patient, provider and physician grain ---------------------------------------------------------
 
@@ -212,7 +183,7 @@ class Relations:
             self._window_items("window_procedures", "procedures", PROCEDURES),
             *(self._grouped(name) for name in GROUPS),
             self._by_service_day(),
-            self._companions() if self.entity == "patient" else self._network(),
+            *network_scopes(self),
         ]
 
     def _entity(self) -> Scope:
@@ -223,12 +194,12 @@ class Relations:
             self.entity,
             f"the {self.entity}'s own attributes",
             self.key,
-            lambda needed: _only(decoration.apply(entities, needed), {*self.key, *needed}),
+            lambda needed: only(decoration.apply(entities, needed), {*self.key, *needed}),
             tuple(decoration.names(entities.columns)),
             single=True,
         )
 
-    def _in_window(self) -> ir.Table:
+    def in_window(self) -> ir.Table:
         """The entity's claims settled in the window before the snapshot, with both keys."""
         entities, claims = base_table("entities"), base_table("claims")
         return entities.inner_join(
@@ -244,11 +215,11 @@ class Relations:
         decoration = WINDOW
 
         def build(needed: frozenset[str]) -> ir.Table:
-            return _only(decoration.apply(self._in_window(), needed), {*self.key, *needed})
+            return only(decoration.apply(self.in_window(), needed), {*self.key, *needed})
 
         doc = f"the {self.entity}'s claims settled in the {self.days} days before the snapshot"
-        columns = decoration.names(["snapshot", *base_table("claims").columns])
-        return Scope("window", doc, self.key, build, tuple(columns))
+        schema = _SNAPSHOT | dict(base_table("claims").schema().items())
+        return Scope("window", doc, self.key, build, tuple(decoration.names(schema)), types=decoration.types(schema))
 
     def _window_items(self, name: str, table_name: str, decoration: Decoration) -> Scope:
         items = base_table(table_name)
@@ -256,16 +227,18 @@ class Relations:
 
         def build(needed: frozenset[str]) -> ir.Table:
             wanted = [n for n in claim_columns if n in needed]
-            window = self._in_window()
+            window = self.in_window()
             window = window.select(*self.key, *wanted, _claim=window.claim_id)
             joined = window.inner_join(items, window._claim == items.claim_id)
             own = [n for n in needed if n in decoration.names(items.columns)]
-            return _only(decoration.apply(joined, own), {*self.key, *needed})
+            return only(decoration.apply(joined, own), {*self.key, *needed})
 
         columns = dict.fromkeys([*decoration.names(items.columns), *claim_columns])
         doc = f"the {table_name} of the claims in the window"
         needs = ((table_name, "claim_id"),)
-        return Scope(name, doc, self.key, build, tuple(columns), requires=needs)
+        claims = base_table("claims").schema()
+        types = {n: claims[n] for n in claim_columns} | decoration.types(items.schema())
+        return Scope(name, doc, self.key, build, tuple(columns), requires=needs, types=types)
 
     def _grouped(self, name: str) -> Scope:
         """The window added up by a column; persons come with what they had elsewhere."""
@@ -274,11 +247,11 @@ class Relations:
 
         def build(needed: frozenset[str]) -> ir.Table:
             columns = {group.column, "claim_id", *(MEASURES[n][0] for n in needed if n in MEASURES)}
-            window = CLAIM.apply(self._in_window(), columns).select(*self.key, *sorted(columns))
+            window = CLAIM.apply(self.in_window(), columns).select(*self.key, *sorted(columns))
             rows = grouped(window, self.key, group.column, needed)
             if needed & set(elsewhere):
                 rows = self._with_elsewhere(rows, group.column)
-            return _only(rows, {*self.key, *needed})
+            return only(rows, {*self.key, *needed})
 
         columns = dict.fromkeys([group.column, *MEASURES, *elsewhere])
         doc = f"the claims of the window added up, {group.doc}"
@@ -289,13 +262,22 @@ class Relations:
         lines = self._window_items("window_lines", "lines", WINDOW_LINES)
 
         def build(needed: frozenset[str]) -> ir.Table:
-            rows = lines.build(frozenset({"service_day", "quantity", "minutes"}))
+            read = {"staff_minutes": "minutes", "dialysis_sessions": "dialysis"}
+            rows = lines.build(frozenset({"service_day", "quantity", *(read[n] for n in needed if n in read)}))
             known = rows.filter(rows.service_day.notnull())
+            dialysis = "dialysis_sessions" in needed
+            if dialysis and "staff_minutes" not in needed:
+                known = known.filter(known.dialysis)
+            made = {
+                **({"staff_minutes": (known.quantity * known.minutes).sum()} if "staff_minutes" in needed else {}),
+                **({"dialysis_sessions": known.quantity.sum(where=known.dialysis)} if dialysis else {}),
+            }
             groups = known.group_by([*self.key, "service_day"])
-            return _only(groups.aggregate(staff_minutes=(known.quantity * known.minutes).sum()), {*self.key, *needed})
+            return only(groups.aggregate(**made), {*self.key, *needed})
 
         doc = f"{lines.doc} added up, one row for each day of service; staff minutes as the catalogue gives them"
-        return Scope("by_service_day", doc, self.key, build, ("service_day", "staff_minutes"), requires=lines.requires)
+        columns = ("service_day", "staff_minutes", "dialysis_sessions")
+        return Scope("by_service_day", doc, self.key, build, columns, requires=lines.requires)
 
     def _with_elsewhere(self, rows: ir.Table, column: str) -> ir.Table:
         persons = rows.select(*self.key, column)
@@ -306,67 +288,13 @@ class Relations:
         joined = rows.left_join(found, [*matches, rows[column] == found.person])
         return joined.select(*rows.columns, **{n: found[n].fill_null(0) for n in ELSEWHERE})
 
-    def _network(self) -> Scope:
-        """Other entities of the same kind that share patients with this one, as of the snapshot."""
 
-        def build(needed: frozenset[str]) -> ir.Table:
-            seen = self._in_window().select(*self.key, "patient_id").distinct()
-            claims, own = base_table("claims").view(), ENTITY_KEYS[self.entity]
-            elsewhere = [
-                seen.patient_id == claims.patient_id,
-                seen.entity_id != claims[own],
-                claims.settled_at < seen.snapshot,
-                claims.settled_at >= seen.snapshot - ibis.interval(days=self.days),
-            ]
-            shared = seen.inner_join(claims, elsewhere)
-            kept = (seen[n] for n in (*self.key, "patient_id"))
-            shared = shared.select(*kept, other_id=claims[own]).distinct()
-            pairs = shared.group_by([*self.key, "other_id"]).aggregate(shared_patients=shared.count())
-            return _only(pairs, {*self.key, *needed})
-
-        return Scope(
-            "network",
-            f"other {self.entity}s with patients in common, in the window before the snapshot",
-            self.key,
-            build,
-            ("other_id", "shared_patients"),
-        )
-
-    def _companions(self) -> Scope:
-        """Other patients who were at the same provider on the same days as this one, in the window."""
-
-        def build(needed: frozenset[str]) -> ir.Table:
-            window = CLAIM.apply(self._in_window(), ["admission_day"])
-            visits = window.select(*self.key, "provider_id", "admission_day").distinct()
-            claims = CLAIM.apply(base_table("claims"), ["admission_day"])
-            claims = claims.select("patient_id", "provider_id", "admission_day", "settled_at")
-            own = visits.semi_join(_quiet_days(visits, claims), _PROVIDER_DAY)
-            same = [own[n] == claims[n] for n in _PROVIDER_DAY if n != "snapshot"]
-            met = own.inner_join(claims, [*same, own.entity_id != claims.patient_id, claims.settled_at < own.snapshot])
-            kept = (own[n] for n in ("entity_id", *_PROVIDER_DAY))
-            met = met.select(*kept, other_id=claims.patient_id)
-            joint = met.group_by([*self.key, "other_id"]).aggregate(
-                joint_days=met.admission_day.nunique(), joint_providers=met.provider_id.nunique()
-            )
-            return _only(joint, {*self.key, *needed})
-
-        doc = "other patients who began care at the same provider on the same days, in the window before the snapshot"
-        return Scope("network", doc, self.key, build, ("other_id", "joint_days", "joint_providers"))
-
-
-_PROVIDER_DAY = ("snapshot", "provider_id", "admission_day")
-# On a day with more patients than this, two of them meet by chance; it also bounds the number of pairs.
-_CROWD = 200
-
-
-def _quiet_days(visits: ir.Table, claims: ir.Table) -> ir.Table:
-    """Days of a provider, among those of the visits, that no crowd of patients filled, as known at the snapshot."""
-    days = visits.select(*_PROVIDER_DAY).distinct()
-    same = [days[n] == claims[n] for n in _PROVIDER_DAY if n != "snapshot"]
-    there = days.inner_join(claims, [*same, claims.settled_at < days.snapshot])
-    there = there.select(*(days[n] for n in _PROVIDER_DAY), claims.patient_id)
-    counted = there.group_by(list(_PROVIDER_DAY)).aggregate(people=there.patient_id.nunique())
-    return counted.filter(counted.people <= _CROWD)
+_SNAPSHOT: dict[str, dt.DataType] = {"snapshot": dt.Timestamp(scale=6)}
+# The columns of the claim at hand that come with an earlier claim of its patient.
+_PAIR_TYPES: dict[str, dt.DataType] = {
+    **dict.fromkeys(("_settled", "_admitted", "_discharged"), dt.Timestamp(scale=6)),
+    **dict.fromkeys(("target_id", "_patient", "_provider", "_physician"), dt.string),
+}
 
 
 # --- small pieces ---------------------------------------------------------------------------------------
@@ -384,7 +312,3 @@ def _time(claims: ir.Table) -> dict[str, ir.Value]:
 
 def _is_owner(name: str, table: ir.Table) -> bool:
     return name.startswith("claim_") and name not in table.columns
-
-
-def _only(table: ir.Table, names: Iterable[str]) -> ir.Table:
-    return table.select(*sorted(set(names)))

@@ -15,6 +15,9 @@ def {name}(claim, past):
     """Earlier claims of the patient at the same provider in the past year.
 
     Blind spot: say here what this figure cannot see.
+
+    释义:患者过去一年在本机构的既往结算单数。
+    盲区:请说明本指标看不到的情况。
     """
     return past.count(where=past.same_provider)
 
@@ -27,6 +30,9 @@ def {name}(window):
     """Share of the claims in the window that begin at a weekend.
 
     Blind spot: say here what this figure cannot see.
+
+    释义:窗口内周末开始的结算单占比。
+    盲区:请说明本指标看不到的情况。
     """
     return share(window.weekday >= 5)
 
