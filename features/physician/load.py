@@ -189,34 +189,6 @@ providers.quiet(1, window={"times": 5})
 
 
 @signal(
-    title={"en": "Claims for each patient", "zh": "人均结算次数"},
-    says={
-        "en": "A patient has {value:.2f} claims with this physician (peers: {peer_median:.2f}).",
-        "zh": "每名患者由该医师结算{value:.2f}次(同专业中位数{peer_median:.2f}次)。",
-    },
-    unit="claims",
-    riskier="high",
-    peer=True,
-    violation="T25",
-    cites=["decree-735.40.1", "fraud-auditor"],
-    excuses={"en": "Chronic patients in regular care.", "zh": "慢性病患者规律随诊。"},
-)
-def claims_per_patient(window):
-    """Claims over different patients in the window.
-
-    Blind spot: grows with the length of the window that the data fill.
-
-    释义:窗口内结算单数除以不同患者数。
-    盲区:随数据覆盖的窗口长度增长。
-    """
-    return ratio(window.count(), window.patient_id.nunique())
-
-
-claims_per_patient.fires(5, window={"times": 5})
-claims_per_patient.quiet(1, window={"patient_id": "P#", "times": 5})
-
-
-@signal(
     title={"en": "Share of stays that return soon", "zh": "短期内重返占比"},
     says={
         "en": "{value:.1%} of the claims begin soon after a stay of the patient here (peers: {peer_median:.1%}).",

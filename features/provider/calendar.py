@@ -4,36 +4,6 @@ from fraud.signals import ratio, share, signal
 
 
 @signal(
-    title={"en": "Share of weekend admissions", "zh": "周末就诊占比"},
-    says={
-        "en": "{value:.1%} of the claims begin on a weekend (peers: {peer_median:.1%}).",
-        "zh": "{value:.1%}的结算单于周末开始就诊(同类机构中位数{peer_median:.1%})。",
-    },
-    unit="share",
-    riskier="high",
-    high=1,
-    default=0,
-    peer=True,
-    violation="T06",
-    cites=["decree-735.40.3"],
-    excuses={"en": "An emergency department.", "zh": "设有急诊。"},
-)
-def weekend_share(window):
-    """Share of the window's claims that begin on a Saturday or Sunday.
-
-    Blind spot: public holidays.
-
-    释义:窗口内周六或周日开始的结算单占比。
-    盲区:法定节假日。
-    """
-    return share(window.weekday >= 5)
-
-
-weekend_share.fires(0.5, window=[{"days_ago": 1}, {"days_ago": 3}])
-weekend_share.quiet(0, window={"days_ago": 3, "times": 2})
-
-
-@signal(
     title={"en": "Share begun at month end", "zh": "月末就诊占比"},
     says={
         "en": "{value:.1%} of the claims begin in the last days of a month (peers: {peer_median:.1%}).",

@@ -1,6 +1,6 @@
 """How a provider codes: breadth, rarity and concentration of diagnoses and procedures."""
 
-from fraud.signals import ratio, share, signal
+from fraud.signals import ratio, signal
 
 _SPECIAL = {"en": "A specialised hospital.", "zh": "专科医院。"}
 
@@ -250,34 +250,3 @@ def amount_per_weight(window):
 
 amount_per_weight.fires(500, window={"drg_weight": 2.0, "times": 3})
 amount_per_weight.quiet(1000, window={"drg_weight": 1.0, "times": 3})
-
-
-@signal(
-    title={"en": "Patients without chronic conditions", "zh": "无慢性病登记患者占比"},
-    says={
-        "en": "{value:.1%} of the claims are of patients without any registered chronic condition "
-        "(peers: {peer_median:.1%}).",
-        "zh": "{value:.1%}的结算单患者无任何慢性病登记(同类机构中位数{peer_median:.1%})。",
-    },
-    unit="share",
-    riskier="either",
-    high=1,
-    default=0,
-    peer=True,
-    violation="T04",
-    cites=["decree-735.38.2"],
-    excuses={"en": "A young clientele, or obstetrics.", "zh": "患者较年轻,或以产科为主。"},
-)
-def no_condition_share(window):
-    """Share of the window's claims whose patient has no registered chronic condition.
-
-    Blind spot: conditions that nobody registered.
-
-    释义:窗口内患者没有登记慢性病的结算单占比。
-    盲区:无人登记的慢性病。
-    """
-    return share(window.chronic_count == 0)
-
-
-no_condition_share.fires(1, window={"times": 2})
-no_condition_share.quiet(0, window={"times": 2}, patients={"patient_id": "P", "chronic_conditions": ["diabetes"]})

@@ -247,36 +247,6 @@ bed_occupancy.quiet(
 
 
 @signal(
-    title={"en": "Share of failed identity checks", "zh": "身份核验未通过占比"},
-    says={
-        "en": "{value:.1%} of the visits failed the identity check (peers: {peer_median:.1%}).",
-        "zh": "{value:.1%}的就诊未通过身份核验(同类机构中位数{peer_median:.1%})。",
-    },
-    unit="share",
-    riskier="high",
-    high=1,
-    default=0,
-    peer=True,
-    violation="T05",
-    cites=["decree-735.40.1"],
-    excuses={"en": "A faulty device at the desk.", "zh": "核验设备故障。"},
-)
-def failed_identity_share(window):
-    """Share of the window's claims whose identity check failed or is absent.
-
-    Blind spot: cards that are lent together with a phone.
-
-    释义:窗口内身份核验未通过或缺失的结算单占比。
-    盲区:连同手机一并出借的医保卡。
-    """
-    return share(window.identity_check != "pass")
-
-
-failed_identity_share.fires(1, window={"identity_check": "fail", "times": 2})
-failed_identity_share.quiet(0, window={"identity_check": "pass", "times": 2})
-
-
-@signal(
     title={"en": "Share of unregistered visits", "zh": "未挂号结算占比"},
     says={
         "en": "{value:.1%} of the visits were settled without registration (peers: {peer_median:.1%}).",

@@ -1,6 +1,6 @@
 """How a provider's claims spread over its physicians."""
 
-from fraud.signals import ratio, share, signal
+from fraud.signals import ratio, signal
 
 _ONE = {"en": "A small practice with one physician.", "zh": "仅有一名医师的小型机构。"}
 
@@ -94,34 +94,3 @@ def shared_physician_share(by_physician):
 
 shared_physician_share.fires(1, window={"times": 2}, others={"physician_id": "D", "provider_id": "H2"})
 shared_physician_share.quiet(0, window={"times": 2})
-
-
-@signal(
-    title={"en": "Claims without a physician", "zh": "缺少医师信息占比"},
-    says={
-        "en": "{value:.1%} of the claims name no physician (peers: {peer_median:.1%}).",
-        "zh": "{value:.1%}的结算单未填写医师(同类机构中位数{peer_median:.1%})。",
-    },
-    unit="share",
-    riskier="high",
-    high=1,
-    default=0,
-    peer=True,
-    violation="T29",
-    national_code="GZ10000201001000",
-    cites=["national-rules-2023", "phantom-visit-case"],
-    excuses={"en": "A fault of the upload; check the data first.", "zh": "上传数据缺失,应先核实数据质量。"},
-)
-def no_physician_share(window):
-    """Share of the window's claims that name no physician.
-
-    Blind spot: an error in the data looks the same; look at the data report first.
-
-    释义:窗口内未记录医师的结算单占比。
-    盲区:数据错误看起来相同,请先看数据质量报告。
-    """
-    return share(window.physician_id.isnull())
-
-
-no_physician_share.fires(1, window={"physician_id": None, "times": 2})
-no_physician_share.quiet(0, window={"times": 2})
