@@ -72,10 +72,6 @@ stay_against_mix.fires(3, window={**_STAY, "stay_days": 12, "days_ago": 40, "tim
 stay_against_mix.quiet(1, window={**_STAY, "times": 3}, norms=_MIX)
 
 
-def _occasions(window):
-    return window.count(where=window.admission_share.notnull() & (window.visit_type != "pharmacy"))
-
-
 @signal(
     title={"en": "Admissions against patients of the same kind", "zh": "住院人次与同类患者预期之比"},
     says={
