@@ -22,7 +22,8 @@ def rules_only(catalogue: Catalogue) -> ClaimScorer:
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    with Store(f"sqlite:///{tmp_path / 'service.db'}", busy_ms=50) as opened:
+    # A busy machine may sync its disk for seconds; a test that wants a short wait opens a store of its own.
+    with Store(f"sqlite:///{tmp_path / 'service.db'}", busy_ms=60_000) as opened:
         yield opened
 
 

@@ -213,15 +213,21 @@ def test_addresses_and_methods_that_are_not_there_are_problems(client: Client) -
     check_problem(client.send("BREW", SCORE), 405, "method-not-allowed")
 
 
-def test_a_store_that_cannot_be_reached_is_a_503_with_a_time_to_wait(client: Client, tmp_path: Path) -> None:
+def test_a_store_that_cannot_be_reached_is_a_503_with_a_time_to_wait(runtime: Runtime, tmp_path: Path) -> None:
     other = sqlite3.connect(tmp_path / "service.db", isolation_level=None)
-    other.execute("BEGIN IMMEDIATE")
-    answer = client.post(SCORE, json=body())
-    other.execute("ROLLBACK")
-    other.close()
-    check_problem(answer, 503, "store-unavailable")
-    assert int(answer.headers["retry-after"]) > 0
-    assert client.post(SCORE, json=body()).status_code == 200
+    with Store(f"sqlite:///{tmp_path / 'service.db'}", busy_ms=50) as impatient:
+        runtime.store = impatient
+        client = Client(build_app(runtime, Door(seconds=60)))
+        other.execute("BEGIN IMMEDIATE")
+        answer = client.post(SCORE, json=body())
+        other.execute("ROLLBACK")
+        other.close()
+        check_problem(answer, 503, "store-unavailable")
+        assert int(answer.headers["retry-after"]) > 0
+        runtime.store = Store(f"sqlite:///{tmp_path / 'service.db'}")
+        assert client.post(SCORE, json=body()).status_code == 200
+        runtime.store.close()
+        client.close()
 
 
 def test_more_requests_than_the_door_lets_in_are_shed_at_once(runtime: Runtime) -> None:
