@@ -24,10 +24,10 @@ demo: $(READY) ## Simulate a city, train, serve, score a claim, explain it
 	@$(BIN)/fraud demo
 
 test: $(READY) ## Run the tests that finish within minutes
-	@$(BIN)/python -m pytest -n auto --maxprocesses=4 --dist=loadfile
+	@$(BIN)/python -m pytest -n auto --maxprocesses=4 --dist=loadfile --no-loadscope-reorder
 
 test-full: $(READY) ## Run every test, the long proofs too
-	@$(BIN)/python -m pytest -n auto --maxprocesses=4 --dist=loadfile -m "" --durations=20
+	@$(BIN)/python -m pytest -n auto --maxprocesses=4 --dist=loadfile --no-loadscope-reorder -m "" --durations=20
 
 check: lint test ## What CI runs
 
@@ -51,9 +51,10 @@ mlflow: $(READY) ## Open the tracked runs in a browser
 requirements: $(READY) ## What is proven of docs/requirements.csv, and what is not
 	@$(BIN)/python docs/requirements.py
 
-docs: $(READY) ## Rewrite what is generated: catalogue.lock, HANDBOOK.md, docs/claims.md
+docs: $(READY) ## Rewrite what is generated: catalogue.lock, HANDBOOK.md, docs/claims.md, var/handbook.html
 	@$(BIN)/fraud signals lock
 	@$(BIN)/python -m fraud.claims.describe > docs/claims.md
+	@$(BIN)/fraud signals handbook --to var/handbook.html --found docs/detection.json
 
 lock: $(READY) ## Resolve requirements.lock anew, for Python 3.11 to 3.13
 	@$(BIN)/uv pip compile pyproject.toml --group dev --universal --generate-hashes --python-version 3.11 \

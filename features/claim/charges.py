@@ -312,8 +312,11 @@ def full_price_operations(lines, limits):
 
 _OPERATION = {"item_code": "X", "category": "surgery", "price_cap": 1000.0}
 full_price_operations.fires(2, lines=[{"unit_price": 1000.0, "times": 3}], catalogue=_OPERATION)
+full_price_operations.fires(1, lines=[{"unit_price": 1000.0, "times": 2}], catalogue=_OPERATION)
+full_price_operations.fires(1, lines=[{"unit_price": 1000.0, "times": 2}, {"unit_price": 500.0}], catalogue=_OPERATION)
 full_price_operations.quiet(0, lines=[{"unit_price": 1000.0}, {"unit_price": 500.0}], catalogue=_OPERATION)
 full_price_operations.quiet(0, lines=[{"unit_price": 500.0, "times": 3}], catalogue=_OPERATION)
+full_price_operations.quiet(0, lines=[{"unit_price": 1000.0}], catalogue=_OPERATION)
 
 
 @signal(

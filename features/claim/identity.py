@@ -33,7 +33,11 @@ def failed_identity_check(claim):
 
 
 failed_identity_check.fires(1, claim={"identity_check": "fail"})
+failed_identity_check.fires(1, claim={"identity_check": "fail", "visit_type": "pharmacy"})
+failed_identity_check.fires(1, claim={"identity_check": "fail", "visit_type": "inpatient", "stay_days": 3})
 failed_identity_check.quiet(0, claim={"identity_check": "pass"})
+failed_identity_check.quiet(0, claim={"identity_check": "absent"})
+failed_identity_check.quiet(0)
 
 
 @signal(

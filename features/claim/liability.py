@@ -47,6 +47,8 @@ def external_causes(claim, diagnoses):
 
 
 external_causes.fires(1, diagnoses=["S720", "V031"])
+external_causes.fires(1, diagnoses=["T149", "W310"])
+external_causes.fires(2, diagnoses=["S064", "X990", "V031"])
 external_causes.quiet(0, diagnoses=["S720"])
 external_causes.quiet(0, claim={"fund_amount": 0.0}, diagnoses=["S720", "V031"])
 external_causes.quiet(0, diagnoses=["V4581", "4019"])

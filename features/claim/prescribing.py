@@ -39,10 +39,15 @@ def drugs_on_prescription(lines):
 
 _DRUGS = [{"item_code": f"X{i}", "category": "drug"} for i in range(8)]
 drugs_on_prescription.fires(8, lines=[{"item_code": "X#", "times": 8}], catalogue=_DRUGS)
+drugs_on_prescription.fires(
+    6, claim={"visit_type": "emergency"}, lines=[{"item_code": "X#", "times": 6}], catalogue=_DRUGS
+)
+drugs_on_prescription.fires(7, lines=[{"item_code": "X#", "times": 7}, {"item_code": "X1"}], catalogue=_DRUGS)
 drugs_on_prescription.quiet(4, lines=[{"item_code": "X#", "times": 4}, {"item_code": "X1"}], catalogue=_DRUGS)
 drugs_on_prescription.quiet(
     0, claim={"visit_type": "inpatient"}, lines=[{"item_code": "X#", "times": 8}], catalogue=_DRUGS
 )
+drugs_on_prescription.quiet(1, lines=[{"item_code": "X1", "times": 8}], catalogue=_DRUGS)
 
 
 @signal(
@@ -209,8 +214,11 @@ def repeated_trace_codes(lines):
 
 
 repeated_trace_codes.fires(2, lines=[{"trace_code": "8312", "times": 3}])
+repeated_trace_codes.fires(1, lines=[{"trace_code": "8312", "times": 2}, {"trace_code": "8313"}])
+repeated_trace_codes.fires(2, lines=[{"trace_code": "8312", "times": 2}, {"trace_code": "8313", "times": 2}])
 repeated_trace_codes.quiet(0, lines=[{"trace_code": "8312"}, {"trace_code": "8313"}, {}])
 repeated_trace_codes.quiet(0, lines=[{"times": 3}])
+repeated_trace_codes.quiet(0, lines=[{"trace_code": "8312"}])
 
 
 @signal(
@@ -245,5 +253,8 @@ def untraced_drugs(lines):
 _SHOP = {"visit_type": "pharmacy", "admitted_at": datetime(2025, 8, 1, 10)}
 _BOX = {"item_code": "X", "category": "drug"}
 untraced_drugs.fires(2, claim=_SHOP, lines=[{"times": 2}, {"trace_code": "8312"}], catalogue=_BOX)
+untraced_drugs.fires(1, claim=_SHOP, lines=[{}], catalogue=_BOX)
+untraced_drugs.fires(3, claim=_SHOP, lines=[{"times": 3}], catalogue=_BOX)
 untraced_drugs.quiet(0, claim=_SHOP, lines=[{"trace_code": "8312"}], catalogue=_BOX)
 untraced_drugs.quiet(0, lines=[{}], catalogue=_BOX)
+untraced_drugs.quiet(0, claim=_SHOP, lines=[{}], catalogue={**_BOX, "category": "other"})

@@ -40,6 +40,19 @@ split_stay_gap.fires(
     claim={"visit_type": "inpatient", "stay_days": 5},
     past=[{"visit_type": "inpatient", "days_ago": 9, "stay_days": 6}],
 )
+split_stay_gap.fires(
+    0,
+    claim={"visit_type": "inpatient", "stay_days": 5},
+    past=[{"visit_type": "inpatient", "days_ago": 6, "stay_days": 6}],
+)
+split_stay_gap.fires(
+    1,
+    claim={"visit_type": "inpatient", "stay_days": 5},
+    past=[
+        {"visit_type": "inpatient", "days_ago": 30, "stay_days": 6},
+        {"visit_type": "inpatient", "days_ago": 7, "stay_days": 6},
+    ],
+)
 split_stay_gap.quiet(
     54,
     claim={"visit_type": "inpatient", "stay_days": 5},
@@ -49,6 +62,11 @@ split_stay_gap.quiet(
     None,
     claim={"visit_type": "inpatient", "planned": True},
     past=[{"visit_type": "inpatient", "days_ago": 9, "stay_days": 6}],
+)
+split_stay_gap.quiet(
+    None,
+    claim={"visit_type": "inpatient", "stay_days": 5},
+    past=[{"visit_type": "inpatient", "days_ago": 9, "stay_days": 6, "primary_diagnosis": "J189"}],
 )
 
 

@@ -74,6 +74,7 @@ settlement_list_faults.fires(1, claim={"fund_amount": 700.0, "self_amount": 200.
 settlement_list_faults.fires(1, claim={"discharged_at": datetime(2024, 6, 10), "settled_at": datetime(2024, 6, 13)})
 settlement_list_faults.quiet(0)
 settlement_list_faults.quiet(0, claim={"fund_amount": 700.0, "self_amount": 300.0})
+settlement_list_faults.quiet(0, claim={"visit_type": "inpatient", "stay_days": 3, "fund_amount": 1000.0})
 
 
 @signal(
@@ -104,8 +105,11 @@ def line_faults(lines, limits):
 
 
 line_faults.fires(1, lines=[{"unit_price": 452.0, "amount": 5452.0}, {}])
+line_faults.fires(1, lines=[{"quantity": 10.0, "unit_price": 5.0, "amount": 5.0}])
+line_faults.fires(2, lines=[{"unit_price": 10.0, "amount": 100.0, "times": 2}])
 line_faults.quiet(0, lines=[{"quantity": 3.0, "unit_price": 3.33, "amount": 10.0}])
 line_faults.quiet(0, lines=[{"quantity": 2.0, "unit_price": 5.0}])
+line_faults.quiet(0, lines=[{"quantity": 0.5, "unit_price": 9.0, "amount": 4.5}])
 
 
 @signal(
@@ -139,7 +143,10 @@ def diagnosis_faults(diagnoses):
 
 diagnosis_faults.fires(1, claim={"primary_diagnosis": "W190"}, diagnoses=["W190", "S720"])
 diagnosis_faults.fires(1, claim={"primary_diagnosis": "I10"}, diagnoses=["I10", "I10"])
+diagnosis_faults.fires(2, claim={"primary_diagnosis": "X599"}, diagnoses=["X599", "X599"])
 diagnosis_faults.quiet(0, claim={"primary_diagnosis": "S720"}, diagnoses=["S720", "W190"])
+diagnosis_faults.quiet(0, claim={"primary_diagnosis": "I10"}, diagnoses=["I10", "E119"])
+diagnosis_faults.quiet(0, claim={"primary_diagnosis": "S720"}, diagnoses=["S720", "S824", "V031"])
 
 
 @signal(
@@ -172,8 +179,18 @@ def procedures_outside_stay(procedures):
 
 _STAY = {"visit_type": "inpatient", "stay_days": 3}
 procedures_outside_stay.fires(1, claim=_STAY, procedures=[{"code": "4701", "performed_at": datetime(2024, 6, 30)}])
+procedures_outside_stay.fires(1, claim=_STAY, procedures=[{"code": "4701", "performed_at": datetime(2024, 6, 10)}])
+procedures_outside_stay.fires(
+    2,
+    claim=_STAY,
+    procedures=[
+        {"code": "4701", "performed_at": datetime(2024, 6, 30)},
+        {"code": "5123", "performed_at": datetime(2024, 6, 10)},
+    ],
+)
 procedures_outside_stay.quiet(0, claim=_STAY, procedures=[{"code": "4701", "performed_at": datetime(2024, 6, 13)}])
 procedures_outside_stay.quiet(0, claim=_STAY, procedures=["4701"])
+procedures_outside_stay.quiet(0, procedures=[{"code": "4701", "performed_at": datetime(2024, 6, 30)}])
 
 
 @signal(
@@ -245,6 +262,8 @@ def births_without_pregnancy(diagnoses, procedures):
 
 
 births_without_pregnancy.fires(1, diagnoses=["K358"], procedures=["741"])
+births_without_pregnancy.fires(1, diagnoses=["N201"], procedures=["740"])
+births_without_pregnancy.fires(2, diagnoses=["K358", "I10"], procedures=["741", "7569"])
 births_without_pregnancy.quiet(0, diagnoses=["O820"], procedures=["741"])
 births_without_pregnancy.quiet(0, diagnoses=["K358"], procedures=["4701"])
 births_without_pregnancy.quiet(0, procedures=["741"])
@@ -325,6 +344,7 @@ def diagnosis_age_conflicts(diagnoses, limits):
 _OLD_WOMAN = {"patient_id": "P", "sex": "female", "birth_date": date(1949, 1, 1)}
 diagnosis_age_conflicts.fires(1, patients=_OLD_WOMAN, diagnoses=["O069"])
 diagnosis_age_conflicts.fires(1, patients=_OLD_WOMAN, diagnoses=["P590"])
+diagnosis_age_conflicts.fires(1, patients={**_OLD_WOMAN, "birth_date": date(2016, 1, 1)}, diagnoses=["O069"])
 diagnosis_age_conflicts.quiet(0, patients={**_OLD_WOMAN, "birth_date": date(1995, 1, 1)}, diagnoses=["O820"])
 diagnosis_age_conflicts.quiet(0, patients={**_OLD_WOMAN, "birth_date": date(2024, 6, 1)}, diagnoses=["P590"])
 diagnosis_age_conflicts.quiet(0, diagnoses=["O069"])

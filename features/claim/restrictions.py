@@ -306,6 +306,8 @@ def drugs_without_indication(lines):
 
 _FOR_DIABETES = {"item_code": "X", "category": "drug", "indications": ["E10", "E11"]}
 drugs_without_indication.fires(1, lines=[{}], diagnoses=["I10"], catalogue=_FOR_DIABETES)
+drugs_without_indication.fires(3, lines=[{"times": 3}], diagnoses=["I10"], catalogue=_FOR_DIABETES)
+drugs_without_indication.fires(1, lines=[{}], diagnoses=["I10", "J189"], catalogue=_FOR_DIABETES)
 drugs_without_indication.quiet(0, lines=[{}], diagnoses=["I10", "E119"], catalogue=_FOR_DIABETES)
 drugs_without_indication.quiet(0, lines=[{}], catalogue=_FOR_DIABETES)
 drugs_without_indication.quiet(0, lines=[{}], diagnoses=["I10"], catalogue={"item_code": "X", "category": "drug"})
@@ -343,8 +345,11 @@ def items_without_indication(lines):
 
 _FOR_KIDNEY = {"item_code": "X", "category": "treatment", "indications": ["N18"]}
 items_without_indication.fires(2, lines=[{"times": 2}], diagnoses=["I10"], catalogue=_FOR_KIDNEY)
+items_without_indication.fires(1, lines=[{}], diagnoses=["E119"], catalogue=_FOR_KIDNEY)
+items_without_indication.fires(3, lines=[{"times": 3}], diagnoses=["I10", "J189"], catalogue=_FOR_KIDNEY)
 items_without_indication.quiet(0, lines=[{}], diagnoses=["N185"], catalogue=_FOR_KIDNEY)
 items_without_indication.quiet(0, lines=[{}], diagnoses=["I10"], catalogue={**_FOR_KIDNEY, "category": "drug"})
+items_without_indication.quiet(0, lines=[{}], diagnoses=["I10"], catalogue={**_FOR_KIDNEY, "indications": None})
 
 
 @signal(
@@ -378,8 +383,11 @@ def consumables_without_indication(lines):
 
 _STENT = {"item_code": "X", "category": "consumable", "indications": ["I21", "I25"]}
 consumables_without_indication.fires(1, lines=[{}], diagnoses=["J189"], catalogue=_STENT)
+consumables_without_indication.fires(2, lines=[{"times": 2}], diagnoses=["J189"], catalogue=_STENT)
+consumables_without_indication.fires(1, lines=[{}], diagnoses=["I10", "E119"], catalogue=_STENT)
 consumables_without_indication.quiet(0, lines=[{}], diagnoses=["I219"], catalogue=_STENT)
 consumables_without_indication.quiet(0, lines=[{}], diagnoses=["J189"], catalogue={**_STENT, "category": "surgery"})
+consumables_without_indication.quiet(0, lines=[{}], diagnoses=["J189"], catalogue={**_STENT, "indications": None})
 
 
 @signal(

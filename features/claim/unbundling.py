@@ -115,5 +115,10 @@ def mapping_conflicts(lines):
 _MAN = {"patient_id": "P", "sex": "male"}
 _HERS = {**_SCOPE, "sex_limit": "female"}
 mapping_conflicts.fires(1, lines=[{"local_item_code": "n12"}], patients=_MAN, catalogue=_HERS)
+mapping_conflicts.fires(2, lines=[{"local_item_code": "n12", "times": 2}], patients=_MAN, catalogue=_HERS)
+mapping_conflicts.fires(
+    1, lines=[{"local_item_code": "n12"}], patients={**_MAN, "sex": "female"}, catalogue={**_HERS, "sex_limit": "male"}
+)
 mapping_conflicts.quiet(0, lines=[{}], patients=_MAN, catalogue=_HERS)
 mapping_conflicts.quiet(0, lines=[{"local_item_code": "n12"}], patients=_MAN, catalogue=_SCOPE)
+mapping_conflicts.quiet(0, lines=[{"local_item_code": "n12"}], patients={**_MAN, "sex": "female"}, catalogue=_HERS)

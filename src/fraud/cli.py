@@ -11,7 +11,20 @@ import sys
 import typer
 
 from fraud import __version__
-from fraud.commands import claims, demo, models, rooms, service, signals
+from fraud.commands import (
+    backtest,
+    claims,
+    demo,
+    models,
+    monitor,
+    queue,
+    registry,
+    retrain,
+    rooms,
+    service,
+    signals,
+    tune,
+)
 from fraud.commands.console import show_error
 from fraud.errors import FraudError
 
@@ -46,8 +59,18 @@ app.command("simulate")(claims.simulate)
 app.add_typer(signals.app, name="signals")
 app.command("build")(models.build)
 app.command("train")(models.train)
+app.command("tune")(tune.tune)
+app.command("backtest")(backtest.backtest)
 app.command("score")(models.score)
+app.command("monitor")(monitor.monitor)
+app.command("retrain")(retrain.retrain)
 app.command("report")(models.report)
+app.command("queue")(queue.queue)
+app.command("models")(registry.models)
+app.command("promote")(registry.promote)
+app.command("rollback")(registry.rollback)
+app.command("shadow")(registry.shadow)
+app.command("card")(registry.card)
 app.command("load")(service.load)
 app.command("serve")(service.serve)
 app.command("demo")(demo.demo)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,15 @@ _KNOWN = {
     "rooms": {"features", "models"},
     "places": {"var", "database_url", "tracking_uri"},
     "triage": {"review", "serious", "critical"},
+    "review": {
+        "hours_per_week",
+        "random_share",
+        "most_per_provider",
+        "most_of_a_violation",
+        "cool_down_days",
+        "claims_of_days",
+        "minutes",
+    },
     "service": {"host", "port", "claim_model", "provider_model", "patient_model", "physician_model"},
     "reports": {"locale"},
 }
@@ -42,6 +51,7 @@ class Settings:
     service: Mapping[str, Any]
     locale: str
     pseudonym_key: bytes | None = None
+    review: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def artifacts(self) -> Path:
@@ -49,9 +59,10 @@ class Settings:
         return self.var / "artifacts"
 
     @property
-    def lock_file(self) -> Path:
-        """The pinned environment that runs are logged with."""
-        return self.home / "requirements.lock"
+    def lock_file(self) -> Path | None:
+        """The pinned environment that runs are logged with; None where the rooms came without one."""
+        path = self.home / "requirements.lock"
+        return path if path.is_file() else None
 
 
 def load_settings(environ: Mapping[str, str] | None = None, start: Path | None = None) -> Settings:
@@ -81,6 +92,7 @@ def _resolved(home: Path, entries: Mapping[str, Any], env: Mapping[str, str]) ->
         service=dict(entries.get("service", {})),
         locale=entries.get("reports", {}).get("locale", "en"),
         pseudonym_key=secret.encode() if secret else None,
+        review=dict(entries.get("review", {})),
     )
 
 

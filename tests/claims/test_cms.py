@@ -164,10 +164,10 @@ def test_missing_columns_of_all_files_are_named_at_once(tmp_path: Path) -> None:
 
 @needs_cms
 def test_the_public_files_import_whole_in_time_and_twice_the_same(tmp_path: Path) -> None:
-    started = time.monotonic()
+    started = time.process_time()
     result = import_claims("cms", CMS, tmp_path / "claims")
-    # Measured: 5 s on two cores; the margin is for slow machines, the aim is 15 s.
-    assert time.monotonic() - started < 60
+    # Measured: 5 s on two quiet cores, the aim is 15 s. Processor time, so that a busy machine is none the slower.
+    assert time.process_time() - started < 60
     assert {name: count.rows for name, count in result.tables.items()} == {
         "claims": 40_474,
         "diagnoses": 367_802,

@@ -126,6 +126,6 @@ def test_the_page_draws_in_a_browser(folder: Path) -> None:
         "--dump-dom",
         (folder / "quality.html").as_uri(),
     ]
-    shown = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
+    shown = subprocess.run(command, capture_output=True, text=True, timeout=240, check=True).stdout
     assert "Discharged before admitted" in shown
     assert shown.count("<svg") == 3

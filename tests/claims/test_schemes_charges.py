@@ -1,128 +1,10 @@
-"""Schemes with charges: what they do shows in the tables, in their time, at the right price.
-
-`Town` plays one scheme in a town of which the honest twin is made only once; the tests of drugs and of papers
-use it too.
-"""
+"""Schemes with charges: what they do shows in the tables, in their time, at the right price."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
-
-import duckdb
 import pytest
-from sklearn.metrics import roc_auc_score
 
-from fraud.claims.folder import ClaimsFolder, connect
-from fraud.claims.simulation import SCHEMES, SimulationResult, simulate
-from fraud.claims.simulation.presets import rates_of
-
-CLAIMS, SEED = 14_000, 5
-FALSE = "(SELECT claim_id FROM true_claims)"
-
-
-@dataclass(frozen=True)
-class Played:
-    """A town with one scheme, open to questions in SQL.
-
-    The views are the canonical tables, `true_claims`, `true_lines`, `true_actors`, and `honest_claims`: those
-    of the same town when everybody is honest.
-    """
-
-    result: SimulationResult
-    connection: duckdb.DuckDBPyConnection
-
-    def all(self, query: str) -> list[tuple[Any, ...]]:
-        return self.connection.execute(query).fetchall()
-
-    def one(self, query: str) -> Any:
-        return self.all(query)[0][0]
-
-
-class Town:
-    """One town with any scheme of some actors, each played once; `rates` are those of schemes that need others."""
-
-    def __init__(self, folder: Path, **rates: dict[str, float]) -> None:
-        self.folder, self.rates = folder, rates
-        self.honest: SimulationResult | None = None
-        self.known: dict[str, Played] = {}
-
-    def __call__(self, scheme: str) -> Played:
-        if scheme not in self.known:
-            self.known[scheme] = self._play(scheme, {"actors": 6} | self.rates.get(scheme, {}))
-        return self.known[scheme]
-
-    def _play(self, scheme: str, rates: dict[str, float]) -> Played:
-        preset = preset_with(self.folder / f"{scheme}.toml", {scheme: rates})
-        if self.honest is None:
-            self.honest = simulate(self.folder / "honest", preset=preset, seed=SEED, claims=CLAIMS, schemes=False)
-        result = simulate(self.folder / scheme, preset=preset, seed=SEED, claims=CLAIMS)
-        connection = connect()
-        ClaimsFolder(result.to).attach(connection)
-        for part in ("claims", "lines", "actors"):
-            connection.execute(f"CREATE VIEW true_{part} AS FROM read_parquet('{result.truth}/{part}.parquet')")
-        connection.execute(f"CREATE VIEW honest_claims AS FROM read_parquet('{self.honest.to}/claims/*.parquet')")
-        return Played(result, connection)
-
-    def close(self) -> None:
-        for town in self.known.values():
-            town.connection.close()
-
-
-def preset_with(file: Path, schemes: dict[str, dict[str, float]], more: str = "") -> str:
-    """A preset file in which nobody is at anything but these schemes."""
-    known = rates_of("demo")["schemes"]
-    lines = [more]
-    for scheme in SCHEMES:
-        # Some have houses or abettors beside their actors.
-        none = {n: 0 for n in ("actors", "houses", "abettors") if isinstance(known[scheme.name].get(n), int | float)}
-        rates = schemes.get(scheme.name, none)
-        lines += [f"[schemes.{scheme.name}]", *(f"{name} = {value}" for name, value in rates.items())]
-    file.write_text("\n".join(lines) + "\n", "utf-8")
-    return str(file)
-
-
-# Identifiers of claims are drawn anew when there are more of them; what happened is told by who, where and when.
-SAME = "patient_id, provider_id, physician_id, admitted_at, settled_at, total_amount, identity_check, registered"
-
-
-def assert_bound(city: Played) -> None:
-    """There is something false, in its time, in order, and claims that the truth does not name are as they were."""
-    assert city.one("SELECT count(*) FROM true_claims") >= 12
-    # The end of one who stops at an inspection is the day on which it came.
-    too_late = city.one("""
-        SELECT count(*) FROM true_claims t JOIN claims c USING (claim_id) WHERE NOT EXISTS (FROM true_actors a
-        WHERE a.entity_id IN (c.provider_id, c.patient_id, c.physician_id)
-        AND c.admitted_at::DATE BETWEEN a."from" - 4 AND a."to" + 4)""")  # fmt: skip
-    assert too_late == 0
-    disordered = city.one("""
-        SELECT count(*) FROM true_claims JOIN claims USING (claim_id) JOIN lines USING (claim_id)
-        WHERE NOT (admitted_at <= service_at AND service_at <= settled_at AND settled_at < uploaded_at
-        AND coalesce(ordered_at, admitted_at) BETWEEN admitted_at AND service_at
-        AND coalesce(executed_at, service_at) >= service_at
-        AND coalesce(reported_at, executed_at, service_at) >= coalesce(executed_at, service_at))""")  # fmt: skip
-    assert disordered == 0
-    changed = city.one(f"""
-        SELECT count(*) FROM (SELECT {SAME} FROM claims WHERE claim_id NOT IN {FALSE}
-        EXCEPT ALL SELECT {SAME} FROM honest_claims)""")  # fmt: skip
-    assert changed == 0
-
-
-def dearer_than_honest(city: Played) -> list[tuple[float, float]]:
-    """For each false claim that has an honest twin: what it costs more, and the amount at stake."""
-    return city.all(f"""
-        SELECT c.total_amount - h.total_amount, t.amount FROM true_claims t JOIN claims c USING (claim_id)
-        JOIN honest_claims h USING (patient_id, provider_id, admitted_at, settled_at) WHERE c.claim_id IN {FALSE}""")
-
-
-def ranks(city: Played, signal: str, entity: str = "provider") -> float:
-    """ROC-AUC of a query of (id, value) for the actors of the entity who did something against all who did not."""
-    did = dict(city.all(f"SELECT entity_id, max(amount) FROM true_actors WHERE entity = '{entity}' GROUP BY 1"))
-    rows = [(did.get(who, -1), float(value or 0)) for who, value in city.all(signal)]
-    shown = [(amount > 0, value) for amount, value in rows if amount != 0]
-    return float(roc_auc_score(*zip(*shown, strict=True)))
-
+from tests.claims.played import FALSE, SMALL, assert_bound, dearer_than_honest, false_shares, lines_apart, town_of
 
 SCHEMES_HERE = (
     "duplicate_charges", "second_bills", "dear_prices", "unbundling", "analogised_items", "outside_scope",
@@ -132,18 +14,19 @@ SCHEMES_HERE = (
 BINDING = [s for s in SCHEMES_HERE if s != "second_operations"]
 
 
+RATES = {
+    # Second operations and visits with tests are few in a town.
+    "second_operations": {"actors": 5, "eager": 0.9, "intensity": 0.9},
+    "second_bills": {"actors": 6, "intensity": 0.6},
+    "unbundling": {"actors": 5, "intensity": 0.9},
+    "analogised_items": {"actors": 6, "intensity": 0.8},
+}
+
+
 @pytest.fixture(scope="module")
 def town(tmp_path_factory):
-    made = Town(
-        tmp_path_factory.mktemp("town"),
-        # Second operations and visits with tests are few in a town.
-        second_operations={"actors": 5, "eager": 0.9, "intensity": 0.9},
-        second_bills={"actors": 6, "intensity": 0.6},
-        unbundling={"actors": 5, "intensity": 0.9},
-        analogised_items={"actors": 6, "intensity": 0.8},
-    )
-    yield made
-    made.close()
+    with town_of(tmp_path_factory, SMALL, RATES) as made:
+        yield made
 
 
 @pytest.mark.parametrize("scheme", BINDING)
@@ -153,9 +36,7 @@ def test_deeds_lie_in_the_time_of_their_actors_and_leave_other_claims_alone(town
 
 @pytest.mark.parametrize("scheme", SCHEMES_HERE)
 def test_most_of_what_a_house_bills_stays_honest(town, scheme):
-    shares = [s for (s,) in town(scheme).all(f"""
-        SELECT avg((claim_id IN {FALSE})::INT) FROM claims WHERE provider_id IN
-        (SELECT entity_id FROM true_actors WHERE entity = 'provider') GROUP BY provider_id""")]  # fmt: skip
+    shares = false_shares(town(scheme))
     assert shares
     assert max(shares) < 0.45
 
@@ -169,10 +50,7 @@ def test_at_stake_is_what_a_claim_costs_more_than_it_should(town, scheme):
 
 @pytest.mark.parametrize("scheme", SCHEMES_HERE)
 def test_the_lines_at_stake_add_up_to_their_claims(town, scheme):
-    wrong = town(scheme).one("""
-        SELECT count(*) FROM true_claims t LEFT JOIN (SELECT claim_id, sum(amount) AS lines FROM true_lines GROUP BY 1)
-        USING (claim_id) WHERE abs(coalesce(lines, 0) - t.amount) > 0.005""")  # fmt: skip
-    assert wrong == 0
+    assert lines_apart(town(scheme)) == 0
 
 
 # --- T07 duplicate charges -------------------------------------------------------------------------------
@@ -193,7 +71,7 @@ def test_each_duplicate_is_an_item_twice_or_a_part_beside_its_package(town):
 def test_broken_exclusions_rank_houses_that_charge_twice(town):
     share = f"""
         SELECT provider_id, avg((claim_id IN ({TWICE} UNION {PAIRED}))::INT) FROM claims GROUP BY 1"""
-    assert ranks(town("duplicate_charges"), share) > 0.85
+    assert town("duplicate_charges").ranks(share, idle=False) > 0.85
 
 
 AGAIN = """
@@ -215,7 +93,7 @@ def test_the_same_item_in_two_claims_of_a_day_ranks_houses_that_bill_again(town)
     again = f"""
         SELECT provider_id, (SELECT count(*) FROM ({AGAIN}) r WHERE r.provider_id = c.provider_id AND anew) / count(*)
         FROM claims c GROUP BY 1"""
-    assert ranks(town("second_bills"), again) > 0.8
+    assert town("second_bills").ranks(again, idle=False) > 0.8
 
 
 # --- T09 over the limit ----------------------------------------------------------------------------------
@@ -238,7 +116,7 @@ def test_prices_above_the_cap_rank_dear_houses(town):
     share = """
         SELECT provider_id, avg((unit_price > price_cap)::INT) FROM lines JOIN claims USING (claim_id)
         JOIN catalogue USING (item_code) GROUP BY 1"""
-    assert ranks(town("dear_prices"), share) > 0.95
+    assert town("dear_prices").ranks(share, idle=False) > 0.95
 
 
 OPERATED = """
@@ -269,7 +147,7 @@ def test_second_operations_at_the_full_price_rank_hospitals(town):
     dear = f"""
         SELECT provider_id, (SELECT count(*) FROM ({OPERATED}) o WHERE o.provider_id = c.provider_id AND turn = 2
         AND of_cap > 0.55) / count(*) FROM claims c WHERE visit_type = 'inpatient' GROUP BY 1"""
-    assert ranks(town("second_operations"), dear) > 0.8
+    assert town("second_operations").ranks(dear, idle=False) > 0.8
 
 
 # --- T08 unbundling --------------------------------------------------------------------------------------
@@ -294,7 +172,7 @@ def test_sets_of_parts_rank_houses_that_unbundle(town):
         SELECT provider_id, (SELECT count(*) FROM ({PARTS}) JOIN ({OF_PACKAGE}) USING (package) JOIN claims k
         USING (claim_id) WHERE parts >= 0.6 * all_parts AND parts > 1 AND k.provider_id = c.provider_id) / count(*)
         FROM claims c WHERE provider_id IN (SELECT provider_id FROM providers WHERE kind = 'hospital') GROUP BY 1"""
-    assert ranks(town("unbundling"), sets) > 0.75
+    assert town("unbundling").ranks(sets, idle=False) > 0.75
 
 
 # --- T11 analogised items --------------------------------------------------------------------------------
@@ -317,7 +195,7 @@ def test_several_local_codes_for_an_item_or_limits_broken_rank_houses_that_analo
         SELECT provider_id, sum(extra) FROM (SELECT provider_id, item_code,
         count(DISTINCT local_item_code) - 1 AS extra FROM lines JOIN claims USING (claim_id)
         WHERE local_item_code IS NOT NULL GROUP BY ALL) GROUP BY 1"""
-    assert ranks(town("analogised_items"), odd) > 0.65
+    assert town("analogised_items").ranks(odd, idle=False) > 0.65
 
 
 # --- T19 outside the scope -------------------------------------------------------------------------------
@@ -349,4 +227,4 @@ def test_restricted_drugs_without_a_lasting_indication_rank_houses_that_give_the
          AND len(list_filter(c.indications, lambda code: starts_with(d.code, code))) > 0)) AS odd
          FROM claims a JOIN lines USING (claim_id) JOIN catalogue c USING (item_code)
          WHERE visit_type <> 'inpatient' GROUP BY ALL) GROUP BY 1"""
-    assert ranks(town("outside_scope"), odd) > 0.8
+    assert town("outside_scope").ranks(odd, idle=False) > 0.8

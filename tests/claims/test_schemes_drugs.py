@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.claims.test_schemes_charges import FALSE, Town, assert_bound, dearer_than_honest, ranks
+from tests.claims.played import FALSE, SMALL, assert_bound, dearer_than_honest, false_shares, lines_apart, town_of
 
 SCHEMES_HERE = (
     "substitution", "over_quantity", "early_refills", "duplicate_therapy", "chronic_entitlement", "drug_hoarding",
@@ -14,19 +14,20 @@ BENT = ("substitution", "over_quantity")
 CHRONIC = "visit_type IN ('chronic', 'pharmacy')"
 
 
+# Some hide all of it, and are at it before boxes are scanned: more actors, so that chance has less of a say.
+RATES = {
+    "substitution": {"actors": 12},
+    "over_quantity": {"actors": 12},
+    "early_refills": {"actors": 12},
+    "chronic_entitlement": {"actors": 4},
+    "drug_hoarding": {"actors": 6, "abettors": 2},
+}
+
+
 @pytest.fixture(scope="module")
 def town(tmp_path_factory):
-    # Some hide all of it, and are at it before boxes are scanned: more actors, so that chance has less of a say.
-    made = Town(
-        tmp_path_factory.mktemp("town"),
-        substitution={"actors": 12},
-        over_quantity={"actors": 12},
-        early_refills={"actors": 12},
-        chronic_entitlement={"actors": 4},
-        drug_hoarding={"actors": 6, "abettors": 2},
-    )
-    yield made
-    made.close()
+    with town_of(tmp_path_factory, SMALL, RATES) as made:
+        yield made
 
 
 @pytest.mark.parametrize("scheme", SCHEMES_HERE)
@@ -36,9 +37,7 @@ def test_deeds_lie_in_the_time_of_their_actors_and_leave_other_claims_alone(town
 
 @pytest.mark.parametrize("scheme", ["substitution", "over_quantity", "duplicate_therapy", "resold_boxes"])
 def test_most_of_what_a_house_bills_stays_honest(town, scheme):
-    shares = [s for (s,) in town(scheme).all(f"""
-        SELECT avg((claim_id IN {FALSE})::INT) FROM claims WHERE provider_id IN
-        (SELECT entity_id FROM true_actors WHERE entity = 'provider') GROUP BY provider_id""")]  # fmt: skip
+    shares = false_shares(town(scheme))
     assert shares
     assert max(shares) < 0.45
 
@@ -52,10 +51,7 @@ def test_at_stake_is_what_a_claim_costs_more_than_it_should(town, scheme):
 
 @pytest.mark.parametrize("scheme", SCHEMES_HERE)
 def test_the_lines_at_stake_add_up_to_their_claims(town, scheme):
-    wrong = town(scheme).one("""
-        SELECT count(*) FROM true_claims t LEFT JOIN (SELECT claim_id, sum(amount) AS lines FROM true_lines GROUP BY 1)
-        USING (claim_id) WHERE abs(coalesce(lines, 0) - t.amount) > 0.005""")  # fmt: skip
-    assert wrong == 0
+    assert lines_apart(town(scheme)) == 0
 
 
 @pytest.mark.parametrize("scheme", SCHEMES_HERE)
@@ -100,7 +96,7 @@ def test_goods_other_than_billed_and_boxes_sold_twice_rank_houses_that_substitut
         SELECT provider_id, avg((dispensed_item_code <> item_code OR coalesce(turn, 1) > 1)::INT) FROM lines
         JOIN claims USING (claim_id) LEFT JOIN (SELECT claim_id, line_no, turn FROM ({RESOLD}))
         USING (claim_id, line_no) WHERE dispensed_item_code IS NOT NULL GROUP BY 1"""
-    assert ranks(town("substitution"), odd) > 0.75
+    assert town("substitution").ranks(odd, idle=False) > 0.75
 
 
 # --- T13 too much ----------------------------------------------------------------------------------------
@@ -118,7 +114,7 @@ def test_days_of_supply_rank_houses_that_hand_out_too_much(town):
     days = f"""
         SELECT provider_id, avg(days_supply / max_days_supply) FROM lines JOIN claims USING (claim_id)
         JOIN catalogue USING (item_code) WHERE {CHRONIC} AND days_supply >= 14 GROUP BY 1 HAVING count(*) >= 8"""
-    assert ranks(town("over_quantity"), days) > 0.7
+    assert town("over_quantity").ranks(days, idle=False) > 0.7
 
 
 EARLY = f"""
@@ -135,7 +131,7 @@ def test_early_refills_come_again_and_again_and_rank_patients(town):
     assert all(times.get(who, 0) >= 1 for who in actors)
     assert max(times[who] for who in actors) >= 3
     ranked = f"SELECT patient_id, coalesce(times, 0) FROM patients LEFT JOIN ({EARLY}) USING (patient_id)"
-    assert ranks(city, ranked, "patient") > 0.85
+    assert city.ranks(ranked, "patient", idle=False) > 0.85
 
 
 def test_of_an_early_refill_only_the_drugs_are_at_stake(town):
@@ -172,7 +168,7 @@ def test_products_of_one_group_at_once_rank_houses_that_prescribe_twice(town):
     share = f"""
         SELECT provider_id, avg((claim_id IN (SELECT claim_id FROM ({ALIKE})))::INT) FROM claims
         WHERE visit_type = 'chronic' GROUP BY 1 HAVING count(*) >= 5"""
-    assert ranks(city, share) > 0.8
+    assert city.ranks(share, idle=False) > 0.8
 
 
 # --- T37 chronic entitlement -----------------------------------------------------------------------------
@@ -212,7 +208,7 @@ def test_first_visits_of_untested_patients_rank_physicians_that_certify(town):
     issued = f"""
         SELECT first_by, count(*) FILTER (NOT tested AND since > (SELECT min(admitted_at) FROM claims)
         + INTERVAL 60 DAY) FROM ({COURSES}) WHERE first_by IS NOT NULL AND claims >= 3 GROUP BY 1"""
-    assert ranks(city, issued, "physician") > 0.85
+    assert city.ranks(issued, "physician", idle=False) > 0.85
 
 
 # --- T23 resale ------------------------------------------------------------------------------------------
@@ -230,7 +226,7 @@ def test_hoarders_buy_more_than_they_can_take_at_several_pharmacies(town):
         SELECT patient_id, coalesce(max(days), 0) FROM patients LEFT JOIN (SELECT patient_id, item_code,
         sum(days_supply) AS days FROM lines JOIN claims USING (claim_id) WHERE {CHRONIC} GROUP BY ALL)
         USING (patient_id) GROUP BY 1"""
-    assert ranks(city, supply, "patient") > 0.95
+    assert city.ranks(supply, "patient", idle=False) > 0.95
 
 
 def test_a_resold_box_was_fetched_before_at_another_house_by_a_seller(town):
@@ -248,4 +244,4 @@ def test_a_resold_box_was_fetched_before_at_another_house_by_a_seller(town):
 
 def test_boxes_seen_elsewhere_before_rank_pharmacies_that_buy_back(town):
     again = f"SELECT provider_id, avg((houses > 1 AND turn > 1)::INT) FROM ({RESOLD}) GROUP BY 1"
-    assert ranks(town("resold_boxes"), again) > 0.9
+    assert town("resold_boxes").ranks(again, idle=False) > 0.9

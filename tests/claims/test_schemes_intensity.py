@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import pytest
 
-from tests.claims.test_schemes_stays import FALSE, Town, assert_bound
-from tests.claims.test_schemes_visits import unpaid
+from tests.claims.played import FALSE, assert_bound, town_of, unpaid
 
 SCHEMES_HERE = ("over_examination", "over_treatment", "excess_units", "excess_sessions")
 
 
+# Few houses of a small town have a machine: not all of them may be guilty.
+RATES = {"over_examination": {"actors": 3, "intensity": 0.15}}
+
+
 @pytest.fixture(scope="module")
 def town(tmp_path_factory):
-    made = Town(tmp_path_factory.mktemp("town"))
-    yield made
-    made.close()
+    with town_of(tmp_path_factory, rates=RATES) as made:
+        yield made
 
 
 @pytest.mark.parametrize("scheme", SCHEMES_HERE)

@@ -4,31 +4,24 @@ from __future__ import annotations
 
 import pytest
 
-from fraud.claims.folder import connect
-from fraud.claims.simulation import SCHEMES, simulate
-from tests.claims.test_schemes_charges import FALSE, SEED, Played, Town, assert_bound, preset_with, ranks
+from fraud.claims.simulation import SCHEMES
+from tests.claims.played import FALSE, SMALL, assert_bound, in_two_beds, inspected_and_not, town_of, unpaid
 
 SCHEMES_HERE = ("duplicate_benefits", "forged_papers", "hidden_third_party", "assistance_misuse")
 NEW = ("duplicate_benefits", "forged_papers", "hidden_third_party")
 
 
+RATES = {
+    "duplicate_benefits": {"actors": 30, "intensity": 0.9},
+    "forged_papers": {"actors": 4, "every_days": 10},
+    "assistance_misuse": {"actors": 20},
+}
+
+
 @pytest.fixture(scope="module")
 def town(tmp_path_factory):
-    made = Town(
-        tmp_path_factory.mktemp("town"),
-        duplicate_benefits={"actors": 30, "intensity": 0.9},
-        forged_papers={"actors": 4, "every_days": 10},
-        assistance_misuse={"actors": 20},
-    )
-    yield made
-    made.close()
-
-
-def unpaid(city: Played) -> int:
-    """False claims whose amount at stake is not the whole of the claim."""
-    return int(city.one("""
-        SELECT count(*) FROM true_claims t JOIN claims USING (claim_id)
-        WHERE round(t.amount * 100) <> round(total_amount * 100)"""))  # fmt: skip
+    with town_of(tmp_path_factory, SMALL, RATES) as made:
+        yield made
 
 
 @pytest.mark.parametrize("scheme", SCHEMES_HERE)
@@ -45,11 +38,7 @@ def test_all_of_a_claim_that_should_not_have_come_is_at_stake(town, scheme):
 
 @pytest.mark.parametrize("scheme", NEW)
 def test_nobody_lies_in_two_beds(town, scheme):
-    twice = town(scheme).one("""
-        SELECT count(*) FROM claims a JOIN claims b ON a.patient_id = b.patient_id AND a.claim_id < b.claim_id
-        AND a.admitted_at < b.discharged_at AND b.admitted_at < a.discharged_at AND a.invoice_no <> b.invoice_no
-        WHERE a.visit_type = 'inpatient' AND b.visit_type = 'inpatient'""")  # fmt: skip
-    assert twice == 0
+    assert in_two_beds(town(scheme)) == 0
 
 
 @pytest.mark.parametrize("scheme", NEW)
@@ -64,15 +53,8 @@ def test_operations_are_procedures_at_the_time_of_their_lines(town, scheme):
 def test_inspected_actors_of_charges_drugs_and_papers_do_less(tmp_path):
     """The same actors with the same chances; all of them are inspected, or none is."""
     ours = [s.name for s in SCHEMES if s.play.__module__.rpartition(".")[2] in ("charges", "drugs", "papers")]
-    counts = []
-    for share in (0.0, 1.0):
-        seen = f"[outcomes]\nguilty_providers = {share}\nguilty_physicians = {share}\nguilty_patients = {share}"
-        preset = preset_with(tmp_path / f"share-{share}.toml", {name: {"actors": 8} for name in ours}, seen)
-        made = simulate(tmp_path / f"city-{share}", preset=preset, seed=SEED, claims=12_000)
-        with connect() as connection:
-            truth = f"read_parquet('{made.truth}/claims.parquet')"
-            counts.append(dict(connection.execute(f"SELECT scheme, count(*) FROM {truth} GROUP BY 1").fetchall()))
-    never, always = counts
+    actors = {name: {"actors": 8} for name in ours}
+    never, always = inspected_and_not(tmp_path, actors, 12_000, kinds=("providers", "physicians", "patients"))
     assert sum(always.get(name, 0) for name in ours) < 0.8 * sum(never[name] for name in ours)
     assert sum(always.get(name, 0) < never[name] for name in ours) >= len(ours) - 2
 
@@ -110,7 +92,7 @@ def test_bills_in_both_channels_rank_patients(town):
     both = f"""
         SELECT patient_id, (SELECT count(*) FROM ({TWICE}) t WHERE t.patient_id = p.patient_id
         AND first <> second) FROM patients p"""
-    assert ranks(town("duplicate_benefits"), both, "patient") > 0.95
+    assert town("duplicate_benefits").ranks(both, "patient", idle=False) > 0.95
 
 
 # --- T22 forged papers -----------------------------------------------------------------------------------
@@ -143,7 +125,7 @@ def test_prices_far_above_the_cap_in_claims_by_hand_rank_patients(town):
     dear = """
         SELECT patient_id, max(unit_price / price_cap) FILTER (settlement_channel = 'manual') FROM claims
         JOIN lines USING (claim_id) JOIN catalogue USING (item_code) GROUP BY 1"""
-    assert ranks(town("forged_papers"), dear, "patient") > 0.9
+    assert town("forged_papers").ranks(dear, "patient", idle=False) > 0.9
 
 
 # --- T20 hidden third party ------------------------------------------------------------------------------
@@ -178,7 +160,7 @@ def test_care_of_injuries_without_a_cause_ranks_hospitals(town):
         (SELECT *, date_diff('day', birth_date, admitted_at::DATE) / 365.25 AS age FROM claims
          JOIN patients USING (patient_id)) JOIN providers USING (provider_id)
         WHERE kind = 'hospital' GROUP BY 1"""
-    assert ranks(town("hidden_third_party"), hurt) > 0.8
+    assert town("hidden_third_party").ranks(hurt, idle=False) > 0.8
 
 
 # --- T36 assistance --------------------------------------------------------------------------------------
@@ -214,4 +196,4 @@ def test_the_share_of_the_fund_outside_the_register_ranks_patients(town):
         NOT (assistance <> 'none' AND {COVERED}) AS outside, fund_amount / total_amount AS paid,
         quantile_cont(fund_amount / total_amount, 0.9) OVER (PARTITION BY provider_id, visit_type, insurance_type)
         AS usual FROM claims JOIN patients USING (patient_id)) GROUP BY 1"""
-    assert ranks(town("assistance_misuse"), share, "patient") > 0.75
+    assert town("assistance_misuse").ranks(share, "patient", idle=False) > 0.75

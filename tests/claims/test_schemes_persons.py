@@ -5,44 +5,47 @@ from __future__ import annotations
 import pytest
 
 from fraud.claims.simulation.items import library
-from tests.claims.test_schemes_visits import beyond, changed, disordered, played, unpaid
+from tests.claims.played import beyond, changed, disordered, town_of, unpaid
 
 FALSE = "claim_id IN (SELECT claim_id FROM true_claims)"
+RATES = {
+    "lent_cards": {"actors": 16},
+    "doctor_shopping": {"actors": 8},
+    "dead_cards": {"actors": 8, "houses": 3},
+    "care_hours": {"actors": 3},
+    "own_settlements": {"actors": 3},
+}
 
 
 @pytest.fixture(scope="module")
-def lenders(tmp_path_factory):
-    city = played(tmp_path_factory.mktemp("persons"), "lent_cards", actors=16)
-    yield city
-    city.connection.close()
+def town(tmp_path_factory):
+    with town_of(tmp_path_factory, rates=RATES) as made:
+        yield made
 
 
 @pytest.fixture(scope="module")
-def shoppers(tmp_path_factory):
-    city = played(tmp_path_factory.mktemp("persons"), "doctor_shopping", actors=8)
-    yield city
-    city.connection.close()
+def lenders(town):
+    return town("lent_cards")
 
 
 @pytest.fixture(scope="module")
-def dead(tmp_path_factory):
-    city = played(tmp_path_factory.mktemp("persons"), "dead_cards", actors=8, houses=3)
-    yield city
-    city.connection.close()
+def shoppers(town):
+    return town("doctor_shopping")
 
 
 @pytest.fixture(scope="module")
-def homes(tmp_path_factory):
-    city = played(tmp_path_factory.mktemp("persons"), "care_hours", actors=3)
-    yield city
-    city.connection.close()
+def dead(town):
+    return town("dead_cards")
 
 
 @pytest.fixture(scope="module")
-def insiders(tmp_path_factory):
-    city = played(tmp_path_factory.mktemp("persons"), "own_settlements", actors=3)
-    yield city
-    city.connection.close()
+def homes(town):
+    return town("care_hours")
+
+
+@pytest.fixture(scope="module")
+def insiders(town):
+    return town("own_settlements")
 
 
 @pytest.mark.parametrize("city", ["shoppers", "dead", "insiders"])

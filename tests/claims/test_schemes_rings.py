@@ -4,30 +4,35 @@ from __future__ import annotations
 
 import pytest
 
-from tests.claims.test_schemes_visits import beyond, changed, disordered, played, unpaid
+from tests.claims.played import beyond, changed, disordered, town_of, unpaid
 
 SPANS = """SELECT entity, entity_id, "from", "to" FROM true_actors"""
+RATES = {
+    "visiting_ring": {"actors": 4, "admissions": 0.3},
+    "recruited_patients": {"actors": 4},
+    "patient_drives": {"actors": 5},
+}
 
 
 @pytest.fixture(scope="module")
-def rings(tmp_path_factory):
-    city = played(tmp_path_factory.mktemp("rings"), "visiting_ring", actors=4, admissions=0.3)
-    yield city
-    city.connection.close()
+def town(tmp_path_factory):
+    with town_of(tmp_path_factory, rates=RATES) as made:
+        yield made
 
 
 @pytest.fixture(scope="module")
-def recruiters(tmp_path_factory):
-    city = played(tmp_path_factory.mktemp("rings"), "recruited_patients", actors=4)
-    yield city
-    city.connection.close()
+def rings(town):
+    return town("visiting_ring")
 
 
 @pytest.fixture(scope="module")
-def drives(tmp_path_factory):
-    city = played(tmp_path_factory.mktemp("rings"), "patient_drives", actors=5)
-    yield city
-    city.connection.close()
+def recruiters(town):
+    return town("recruited_patients")
+
+
+@pytest.fixture(scope="module")
+def drives(town):
+    return town("patient_drives")
 
 
 @pytest.mark.parametrize("city", ["rings", "recruiters", "drives"])

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.claims.test_schemes_stays import FALSE, Town, assert_bound
-from tests.claims.test_schemes_visits import Played, unpaid
+from tests.claims.played import FALSE, Played, assert_bound, town_of, unpaid
 
 SCHEMES_HERE = (
     "impossible_days", "barred_physicians", "borrowed_settlement", "undone_examinations", "timed_therapy",
@@ -14,9 +13,8 @@ SCHEMES_HERE = (
 
 @pytest.fixture(scope="module")
 def town(tmp_path_factory):
-    made = Town(tmp_path_factory.mktemp("town"))
-    yield made
-    made.close()
+    with town_of(tmp_path_factory) as made:
+        yield made
 
 
 @pytest.mark.parametrize("scheme", SCHEMES_HERE)

@@ -1,97 +1,28 @@
-"""Schemes of hospitals with stays: what they do shows in the tables, in their time, at the right price.
-
-`Town` plays one scheme in a town of which the honest twin is made only once; the tests of staff and of
-intensity use it too.
-"""
+"""Schemes of hospitals with stays: what they do shows in the tables, in their time, at the right price."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from fraud.claims.folder import ClaimsFolder, connect
-from fraud.claims.simulation import SCHEMES, SimulationResult, simulate
-from tests.claims.test_schemes_visits import Played, changed, disordered, preset_of, unpaid
+from fraud.claims.simulation import SCHEMES
+from tests.claims.played import FALSE, assert_bound, false_shares, in_two_beds, inspected_and_not, town_of, unpaid
 
-CLAIMS, SEED = 30_000, 5
-# A small town has but a few houses with a full ward or a machine: not all of them may be guilty, and those who
-# are need time.
+# A small town has but a few houses with a full ward: not all of them may be guilty, and those who are need time.
 RATES: dict[str, dict[str, Any]] = {
     "empty_beds": {"small_house": 70},
     "upcoding": {"actors": 4, "months": [17, 19]},
-    "over_examination": {"actors": 3, "intensity": 0.15},
 }
-
-
-class Town:
-    """One town with any scheme of some actors, each played once."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.honest: SimulationResult | None = None
-        self.known: dict[str, Played] = {}
-
-    def __call__(self, scheme: str) -> Played:
-        if scheme not in self.known:
-            self.known[scheme] = self._play(scheme, {"actors": 6} | RATES.get(scheme, {}))
-        return self.known[scheme]
-
-    def _play(self, scheme: str, rates: dict[str, Any]) -> Played:
-        preset = preset_of(self.folder, scheme, **rates)
-        if self.honest is None:
-            self.honest = simulate(self.folder / "honest", preset=preset, seed=SEED, claims=CLAIMS, schemes=False)
-        result = simulate(self.folder / scheme, preset=preset, seed=SEED, claims=CLAIMS)
-        connection = connect()
-        ClaimsFolder(result.to).attach(connection)
-        for part in ("claims", "lines", "actors"):
-            connection.execute(f"CREATE VIEW true_{part} AS FROM read_parquet('{result.truth}/{part}.parquet')")
-        connection.execute(f"CREATE VIEW honest_claims AS FROM read_parquet('{self.honest.to}/claims/*.parquet')")
-        return Played(result, connection)
-
-    def close(self) -> None:
-        for city in self.known.values():
-            city.connection.close()
 
 
 @pytest.fixture(scope="module")
 def town(tmp_path_factory):
-    made = Town(tmp_path_factory.mktemp("town"))
-    yield made
-    made.close()
+    with town_of(tmp_path_factory, rates=RATES) as made:
+        yield made
 
 
-FALSE = "(SELECT claim_id FROM true_claims)"
 NIGHTS = "date_diff('day', admitted_at::DATE, discharged_at::DATE)"
-
-
-def begun_too_late(city: Played, days: int = 4) -> int:
-    """False claims that begin when no actor (provider, patient or physician) of theirs is at it any more.
-
-    The end of one who stops at an inspection is the day on which it came.
-    """
-    return int(city.one(f"""
-        SELECT count(*) FROM true_claims t JOIN claims c USING (claim_id) WHERE NOT EXISTS (FROM true_actors a
-        WHERE a.entity_id IN (c.provider_id, c.patient_id, c.physician_id)
-        AND c.admitted_at::DATE BETWEEN a."from" - 4 AND a."to" + {days})"""))  # fmt: skip
-
-
-def dearer_than_honest(city: Played) -> list[tuple[float, float]]:
-    """For each false claim that has an honest twin: what it costs more, and the amount at stake."""
-    return city.all(f"""
-        SELECT c.total_amount - h.total_amount, t.amount FROM true_claims t JOIN claims c USING (claim_id)
-        JOIN honest_claims h USING (patient_id, provider_id, admitted_at, settled_at) WHERE c.claim_id IN {FALSE}""")
-
-
-def assert_bound(city: Played, days: int = 4) -> None:
-    """There is something false, in its time, in order, and nothing else has changed."""
-    assert city.one("SELECT count(*) FROM true_claims") >= 12
-    assert begun_too_late(city, days) == 0
-    assert disordered(city) == 0
-    assert changed(city) == 0
-
-
 SCHEMES_HERE = (
     "split_admissions", "empty_beds", "phantom_stays", "unneeded_admissions", "upcoding", "cost_shifting",
 )  # fmt: skip
@@ -105,35 +36,20 @@ def test_deeds_lie_in_the_time_of_their_actors_and_leave_other_claims_alone(town
 
 @pytest.mark.parametrize("scheme", SCHEMES_HERE)
 def test_most_of_what_a_hospital_bills_stays_honest(town, scheme):
-    shares = [s for (s,) in town(scheme).all(f"""
-        SELECT avg((claim_id IN {FALSE})::INT) FROM claims WHERE provider_id IN
-        (SELECT entity_id FROM true_actors WHERE entity = 'provider') GROUP BY provider_id""")]  # fmt: skip
+    shares = false_shares(town(scheme))
     assert shares
     assert max(shares) < 0.35
 
 
 @pytest.mark.parametrize("scheme", SCHEMES_HERE)
 def test_nobody_lies_in_two_hospitals(town, scheme):
-    twice = town(scheme).one("""
-        SELECT count(*) FROM claims a JOIN claims b ON a.patient_id = b.patient_id AND a.claim_id < b.claim_id
-        AND a.admitted_at < b.discharged_at AND b.admitted_at < a.discharged_at AND a.invoice_no <> b.invoice_no
-        WHERE a.visit_type = 'inpatient' AND b.visit_type = 'inpatient'""")  # fmt: skip
-    assert twice == 0
+    assert in_two_beds(town(scheme)) == 0
 
 
 def test_actors_who_are_all_inspected_do_less_than_those_who_never_are(tmp_path):
     ours = [s for s in SCHEMES if s.play.__module__.rpartition(".")[2] in ("stays", "staff", "intensity")]
-    others = [s for s in SCHEMES if s not in ours]
-    counts = []
-    for share in (0.0, 1.0):
-        lines = [f"[outcomes]\nguilty_providers = {share}\nguilty_physicians = {share}"]
-        lines += [f"[schemes.{s.name}]\nactors = 6" for s in ours] + [f"[schemes.{s.name}]\nactors = 0" for s in others]
-        preset = tmp_path / f"share-{share}.toml"
-        preset.write_text("\n".join(lines), "utf-8")
-        made = simulate(tmp_path / f"city-{share}", preset=str(preset), seed=SEED, claims=10_000)
-        with connect() as connection:
-            truth = f"read_parquet('{made.truth}/claims.parquet')"
-            counts.append(dict(connection.execute(f"SELECT scheme, count(*) FROM {truth} GROUP BY 1").fetchall()))
+    actors = {s.name: {"actors": 6} for s in ours}
+    counts = inspected_and_not(tmp_path, actors, 10_000, kinds=("providers", "physicians"))
     never, always = (sum(count.get(s.name, 0) for s in ours) for count in counts)
     assert always < 0.9 * never
 

@@ -1,129 +1,35 @@
-"""Phantom visits and cash swipes: what their actors do shows in the tables, within their time, and nothing else does.
-
-`played` makes a small city with one scheme only; the other tests of schemes use it too.
-"""
+"""Phantom visits and cash swipes: what their actors do shows in the tables, within their time, and only there."""
 
 from __future__ import annotations
-
-from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import duckdb
 import numpy as np
 import pytest
-from sklearn.metrics import roc_auc_score
 
-from fraud.claims.folder import ClaimsFolder, connect
-from fraud.claims.simulation import SCHEMES, SimulationResult, simulate
-from fraud.claims.simulation.presets import rates_of
+from fraud.claims.simulation import simulate
 from fraud.claims.simulation.seasons import is_holiday
+from tests.claims.played import beyond, changed, disordered, preset_with, town_of, unpaid
 
-CLAIMS, SEED = 30_000, 5
-
-
-@dataclass(frozen=True)
-class Played:
-    """A city with one scheme, and the same city without it, open to questions in SQL.
-
-    The views are the canonical tables, `true_claims`, `true_lines`, `true_actors`, and `honest_claims`: those
-    of the same city when everybody is honest.
-    """
-
-    result: SimulationResult
-    connection: duckdb.DuckDBPyConnection
-
-    def all(self, query: str) -> list[tuple[Any, ...]]:
-        return self.connection.execute(query).fetchall()
-
-    def one(self, query: str) -> Any:
-        return self.all(query)[0][0]
-
-    def ranks(self, signal: str, entity: str = "provider") -> float:
-        """ROC-AUC of a query of (id, guilt, value) or (id, value): guilty are the actors of that entity."""
-        actors = {who for (who,) in self.all(f"SELECT entity_id FROM true_actors WHERE entity = '{entity}'")}
-        rows = self.all(signal)
-        return float(roc_auc_score([who in actors for who, _ in rows], [float(value or 0) for _, value in rows]))
-
-
-def preset_of(folder: Path, scheme: str, **rates: float) -> str:
-    """A preset file in which only one scheme has actors."""
-    counts = {"actors": 0, "houses": 0, "abettors": 0}
-    known: Mapping[str, Mapping[str, Any]] = rates_of("demo")["schemes"]
-    lines = ['base = "demo"']
-    for other in SCHEMES:
-        mine = {
-            n: v for n, v in counts.items() if n in known[other.name] and not isinstance(known[other.name][n], list)
-        }
-        lines += [
-            f"[schemes.{other.name}]",
-            *(f"{n} = {v}" for n, v in (rates if other.name == scheme else mine).items()),
-        ]
-    file = folder / f"{scheme}.toml"
-    file.write_text("\n".join(lines) + "\n", "utf-8")
-    return str(file)
-
-
-def played(folder: Path, scheme: str, claims: int = CLAIMS, seed: int = SEED, **rates: float) -> Played:
-    """The city with the scheme at these rates, beside the honest one."""
-    preset = preset_of(folder, scheme, **rates)
-    result = simulate(folder / scheme, preset=preset, seed=seed, claims=claims)
-    honest = simulate(folder / f"{scheme}.honest", preset=preset, seed=seed, claims=claims, schemes=False)
-    connection = connect()
-    ClaimsFolder(result.to).attach(connection)
-    for part in ("claims", "lines", "actors"):
-        connection.execute(f"CREATE VIEW true_{part} AS FROM read_parquet('{result.truth}/{part}.parquet')")
-    connection.execute(f"CREATE VIEW honest_claims AS FROM read_parquet('{honest.to}/claims/*.parquet')")
-    return Played(result, connection)
-
-
-# Identifiers of claims are drawn anew when there are more of them; what happened is told by who, where and when.
-SAME = "patient_id, provider_id, physician_id, admitted_at, settled_at, total_amount, identity_check, registered"
-
-
-def changed(city: Played) -> int:
-    """Claims that the truth does not name and that are not in the honest city as they are here."""
-    return int(city.one(f"""
-        SELECT count(*) FROM (SELECT {SAME} FROM claims WHERE claim_id NOT IN (SELECT claim_id FROM true_claims)
-        EXCEPT ALL SELECT {SAME} FROM honest_claims)"""))  # fmt: skip
-
-
-def beyond(city: Played, entity: str, column: str) -> int:
-    """False claims that belong to no actor of the entity in whose time they were settled."""
-    return int(city.one(f"""
-        SELECT count(*) FROM true_claims t JOIN claims c USING (claim_id) WHERE NOT EXISTS (FROM true_actors a
-        WHERE a.entity = '{entity}' AND a.entity_id = c.{column}
-        AND c.settled_at::DATE BETWEEN a."from" - 2 AND a."to" + 60)"""))  # fmt: skip
-
-
-def disordered(city: Played) -> int:
-    """False claims whose times do not follow each other."""
-    return int(city.one("""
-        SELECT count(*) FROM true_claims JOIN claims USING (claim_id) JOIN lines USING (claim_id)
-        WHERE NOT (admitted_at <= service_at AND service_at <= settled_at AND settled_at < uploaded_at
-        AND coalesce(ordered_at, admitted_at) BETWEEN admitted_at AND service_at)"""))  # fmt: skip
-
-
-def unpaid(city: Played) -> int:
-    """False claims whose amount at stake is not the whole of the claim."""
-    return int(city.one("""
-        SELECT count(*) FROM true_claims t JOIN claims USING (claim_id)
-        WHERE round(t.amount * 100) <> round(total_amount * 100)"""))  # fmt: skip
+RATES = {
+    "phantom_visits": {"actors": 8, "intensity": 0.5},
+    "cash_swipes": {"actors": 8, "intensity": 0.5},
+}
 
 
 @pytest.fixture(scope="module")
-def clinics(tmp_path_factory):
-    city = played(tmp_path_factory.mktemp("visits"), "phantom_visits", actors=8, intensity=0.5)
-    yield city
-    city.connection.close()
+def town(tmp_path_factory):
+    with town_of(tmp_path_factory, rates=RATES) as made:
+        yield made
 
 
 @pytest.fixture(scope="module")
-def pharmacies(tmp_path_factory):
-    city = played(tmp_path_factory.mktemp("visits"), "cash_swipes", actors=8, intensity=0.5)
-    yield city
-    city.connection.close()
+def clinics(town):
+    return town("phantom_visits")
+
+
+@pytest.fixture(scope="module")
+def pharmacies(town):
+    return town("cash_swipes")
 
 
 @pytest.mark.parametrize("city", ["clinics", "pharmacies"])
@@ -243,7 +149,7 @@ def test_who_stops_at_an_inspection_swipes_no_more(clinics, pharmacies):
 def test_two_seeds_share_no_actor_and_no_span(tmp_path):
     spans = []
     for seed in (1, 2):
-        preset = preset_of(tmp_path, "phantom_visits", actors=6)
+        preset = preset_with(tmp_path / "rates.toml", {"phantom_visits": {"actors": 6}})
         result = simulate(tmp_path / str(seed), preset=preset, seed=seed, claims=3_000)
         rows = duckdb.sql(f"""SELECT entity_id, "from", "to" FROM '{result.truth}/actors.parquet'""").fetchall()
         spans.append(rows)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from datetime import datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +75,25 @@ def test_the_page_has_the_pictures_of_care_and_of_guilt(page):
         "When the actors are at it", "Money at stake", "How much of it is false", "How late labels come",
     } <= titles  # fmt: skip
     assert page.count("<svg ") == len(re.findall(r"<figure ", page))
+
+
+def test_no_drawing_shows_the_name_of_a_column_value_as_it_is_stored(page):
+    said = {
+        said for drawn in re.findall(r"<svg.*?</svg>", page, re.DOTALL) for said in re.findall(r">([^<>]+)<", drawn)
+    }
+    assert "long-term care" in said
+    assert [text for text in said if "_" in text] == []
+
+
+def test_labels_of_columns_leave_room_for_each_other(page):
+    """At eleven pixels a letter takes less than seven, in the widest of the fonts."""
+    figure = page[page.index("Claims by kind of care and level") :]
+    drawn = figure[: figure.index("</figure>")]
+    labels = re.findall(r'translate\(([\d.]+),-[\d.]+\)"[^>]*font-size="11px"[^>]*>(.*?)</text>', drawn)
+    placed = sorted((float(x), max(len(line) for line in re.findall(r"[^<>]+(?=<|$)", text))) for x, text in labels)
+    assert len(placed) >= 6
+    for (left, wide), (right, other) in pairwise(placed):
+        assert right - left > 6.6 * (wide + other) / 2
 
 
 def test_colours_that_the_dark_page_replaces_are_those_that_charts_are_drawn_in(page):

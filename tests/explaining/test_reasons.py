@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from datetime import date
 
 import numpy as np
@@ -13,7 +14,7 @@ from hypothesis.extra.numpy import arrays
 
 from fraud.explaining.reasons import reasons_of
 from fraud.signals.catalogue import Catalogue
-from fraud.signals.limits import Limits
+from fraud.signals.limits import InForce, Limits, Occasion
 from tests.explaining.worlds import (
     ATTRIBUTES,
     CATALOGUE,
@@ -74,8 +75,32 @@ def test_the_percentile_is_the_one_that_the_model_has_read_and_is_worked_out_whe
 def test_the_limit_in_a_sentence_is_the_one_of_the_day() -> None:
     beds = provider_reasons()[1]
     assert beds.sentences["en"] == "12 stays more than beds; the limit is 5."
-    before = reasons_of(CATALOGUE, NAMES, VALUES, CONTRIBUTIONS, PEERS, OWN, None, date(2019, 1, 1))[1]
-    assert before.sentences["en"] == "12 stays more than beds; the limit is –."
+    before = {"provider": Occasion(date(2019, 1, 1))}
+    beds = reasons_of(CATALOGUE, NAMES, VALUES, CONTRIBUTIONS, PEERS, OWN, None, before)[1]
+    assert beds.sentences["en"] == "12 stays more than beds; the limit is –."
+
+
+@pytest.mark.requirement("001-78")
+@pytest.mark.parametrize(
+    ("day", "region", "limit"),
+    [
+        (date(2025, 7, 1), "330106", "8"),  # its region's own value
+        (date(2025, 7, 1), "4401", "9"),  # the newest of the country elsewhere
+        (date(2023, 7, 1), "330106", "5"),  # before the region had one, and before the newest
+    ],
+)
+def test_the_limit_in_a_sentence_is_the_one_in_force_on_the_day_in_the_region(
+    day: date, region: str, limit: str
+) -> None:
+    held = CATALOGUE.limits["stays_beyond_beds"]
+    local = InForce(date(2025, 1, 1), 8.0, regions=("3301",))
+    values = (local, InForce(date(2024, 1, 1), 9.0), *held.values)
+    limits = Limits({**CATALOGUE.limits, held.name: replace(held, values=values, place="care")})
+    catalogue = replace(CATALOGUE, limits=limits)
+    occasion = {"provider": Occasion(day, {"care": region})}
+    beds = reasons_of(catalogue, NAMES, VALUES, CONTRIBUTIONS, PEERS, OWN, None, occasion)[1]
+    assert beds.sentences["en"] == f"12 stays more than beds; the limit is {limit}."
+    assert beds.sentences["zh"].endswith(f"限{limit}人。")
 
 
 def test_a_value_that_is_not_known_stays_unknown() -> None:

@@ -14,12 +14,14 @@ import pyarrow as pa
 import pytest
 
 from fraud.errors import InputError
-from fraud.explaining.explanation import Explanation, Month
+from fraud.explaining.explanation import Explanation, Month, references_of
 from fraud.explaining.report import render_html, write_html
 from fraud.explaining.summary import summary_of
 from fraud.explaining.wording import TEMPLATES, Wording, texts
-from fraud.signals.catalogue import load_catalogue
+from fraud.signals.catalogue import Catalogue, load_catalogue
+from fraud.signals.definition import Signal
 from fraud.signals.evidence import Evidence, shown_columns
+from fraud.signals.rules import Finding
 from tests.explaining.worlds import (
     HOSTILE,
     LONG_ZH,
@@ -238,6 +240,7 @@ def test_rules_that_could_not_be_evaluated_are_never_passed_over_in_silence() ->
     assert "Rules that could not be evaluated (1)" in page.text("unknown")
 
 
+@pytest.mark.requirement("000-24")
 def test_a_finding_names_its_value_its_dated_limit_its_source_and_the_law() -> None:
     finding = replace(claim_explanation().findings[0], amount=86.0, lines=(4, 9))
     text = Page(render_html(claim_explanation(findings=(finding,)), "en")).text("findings")
@@ -256,9 +259,28 @@ def test_a_rule_that_could_not_be_evaluated_is_not_shown_as_a_finding_but_as_unk
 
 
 def test_blind_spots_of_what_raised_the_score_are_named() -> None:
-    text = Page(render_html(provider_explanation(), "en")).text("unknown")
-    assert "A habit that every provider has." in text
-    assert "the data lack claims.planned" in text
+    english, chinese = (Page(render_html(provider_explanation(), locale)).text("unknown") for locale in LOCALES)
+    assert "A habit that every provider has." in english
+    assert "the data lack claims.planned" in english
+    assert "同类机构共有的习惯。" in chinese
+    assert "every provider" not in chinese
+
+
+def test_a_blind_spot_that_nobody_has_put_into_chinese_is_said_in_english() -> None:
+    made = provider_explanation()
+    spots = {"provider.stay": {"en": "what is sold under `another` code."}}
+    page = render_html(replace(made, references=replace(made.references, blind_spots=spots)), "zh")
+    assert "What is sold under another code." in Page(page).text("unknown")
+
+
+def test_every_blind_spot_of_the_catalogue_can_be_said_in_both_languages(catalogue: Catalogue) -> None:
+    spots = references_of(catalogue, (), (_hit(s) for s in catalogue.signals.values())).blind_spots
+    assert set(spots) == set(catalogue.signals)
+    assert [i for i, spot in spots.items() if not re.search(r"[\u4e00-\u9fff]", spot["zh"]) or not spot["en"]] == []
+
+
+def _hit(signal: Signal) -> Finding:
+    return Finding(signal, "hit", 1.0, 0.0, {})
 
 
 def test_innocent_explanations_are_listed_once_each() -> None:

@@ -22,7 +22,7 @@ from fraud.explaining.reasons import Reason, reasons_of
 from fraud.signals.catalogue import Catalogue
 from fraud.signals.definition import Signal
 from fraud.signals.evidence import Evidence
-from fraud.signals.limits import InForce, Limit, Limits, Source
+from fraud.signals.limits import InForce, Limit, Limits, Occasion, Source
 from fraud.signals.peers import Peers, learn_peers
 from fraud.signals.rules import findings
 
@@ -43,6 +43,7 @@ def stay(window):
     """Days of stays over the days that their diagnoses usually take.
 
     Blind spot: a habit that every provider has.
+    盲区:同类机构共有的习惯。
     """
     return window.stay_days.sum()
 
@@ -147,6 +148,7 @@ CATALOGUE = Catalogue(
 )
 PEER_NAMES = ("provider.beds", "provider.share", "provider.stay")
 ATTRIBUTES = ("hospital", "tertiary", "3301")
+OCCASIONS = {"provider": Occasion(AS_OF, {"care": "3301"})}
 
 
 def provider_peers(n: int = 200) -> Peers:
@@ -173,7 +175,7 @@ BASE = -2.0
 def provider_reasons(most: int | None = None) -> tuple[Reason, ...]:
     """Reasons of the provider: beds +0.5, share −0.3, stay +1.75."""
     peers = {"provider": provider_peers()}
-    return reasons_of(CATALOGUE, NAMES, VALUES, CONTRIBUTIONS, peers, {"provider": ATTRIBUTES}, most, AS_OF.date())
+    return reasons_of(CATALOGUE, NAMES, VALUES, CONTRIBUTIONS, peers, {"provider": ATTRIBUTES}, most, OCCASIONS)
 
 
 def provenance(command: str = "fraud report provider H001 --claims DIR") -> Provenance:

@@ -1,44 +1,22 @@
-"""Every signal of the rooms is right on its own examples, reads well in both languages and cites what exists."""
+"""Every signal of the rooms reads well in both languages and cites what exists.
+
+That each is right on its own examples is part of the contract: see `tests/signals/test_contract.py`.
+"""
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 
 import pytest
 
-from fraud.signals.catalogue import FOLDERS, Catalogue, load_catalogue
-from fraud.signals.definition import LOCALES, Signal
-from fraud.signals.examples import example_value
+from fraud.signals.catalogue import FOLDERS, load_catalogue
+from fraud.signals.definition import LOCALES
 from fraud.signals.sentences import sentence
 
 ROOM = Path(__file__).resolve().parents[2] / "features"
 CATALOGUE = load_catalogue(ROOM)
 SIGNALS = list(CATALOGUE.signals.values())
 RULES = [s for s in SIGNALS if s.limit]
-
-
-def _as_written(catalogue: Catalogue, signal: Signal) -> tuple[list[float], list[float]]:
-    """Known values of the examples that fire and that stay quiet; each must be exactly what is written."""
-    known: dict[bool, list[float]] = {True: [], False: []}
-    for example in signal.examples:
-        value = example_value(catalogue, signal, example)
-        assert (value is None) == (example.value is None), f"gives {value}, written {example.value}"
-        if value is not None and example.value is not None:
-            assert math.isclose(value, example.value, rel_tol=1e-9, abs_tol=1e-12)
-            known[example.fires].append(value)
-    return known[True], known[False]
-
-
-@pytest.mark.parametrize("signal", SIGNALS, ids=lambda s: s.id)
-def test_examples_have_the_values_that_are_written_and_the_firing_ones_are_riskier(signal: Signal) -> None:
-    fires, quiet = _as_written(CATALOGUE, signal)
-    assert fires
-    assert any(not e.fires for e in signal.examples)
-    if signal.riskier == "either":
-        assert not set(fires) & set(quiet)
-    else:
-        assert all(f * signal.monotone > q * signal.monotone for f in fires for q in quiet)
 
 
 @pytest.mark.parametrize("locale", LOCALES)
@@ -62,7 +40,8 @@ def test_every_signal_cites_and_names_a_type_of_violation() -> None:
     for signal in SIGNALS:
         assert signal.cites, signal.id
         assert set(signal.cites) <= set(CATALOGUE.sources), signal.id
-        assert signal.violation, signal.id
+        # What counts the rules that hit speaks of the types of those rules.
+        assert signal.violation or "rules" in signal.scopes, signal.id
 
 
 def test_every_limit_is_read_and_has_a_source() -> None:

@@ -13,6 +13,7 @@ from fraud.learning.evaluation import Evaluation, evaluate
 from fraud.learning.model import FittedModel
 from fraud.learning.training import TrainingResult, fit_model, train
 from fraud.signals.catalogue import Catalogue
+from tests.learning.governed import Governed, write_governed
 from tests.learning.town import CLAIM_SPEC, spec, write_room, write_town
 
 
@@ -73,3 +74,8 @@ def trained(
     lock = tmp_path_factory.mktemp("lock") / "requirements.lock"
     lock.write_text("lightgbm==4.7.0\n", "utf-8")
     return train(spec(), town, room, tracking_uri=server.uri, artifacts=server.artifacts, lock_file=lock)
+
+
+@pytest.fixture(scope="session")
+def governed(room: Catalogue, tmp_path_factory: pytest.TempPathFactory) -> Governed:
+    return write_governed(tmp_path_factory.mktemp("governed"), room)

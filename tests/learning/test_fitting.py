@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from fraud.learning import fitting
 from fraud.learning.dataset import Dataset
 from fraud.learning.fitting import Ensemble, fit_ensemble
 from fraud.learning.model import FittedModel
@@ -27,6 +28,55 @@ def _fit(dataset: Dataset, seed: int = 1, threads: int = 1) -> Ensemble:
 def test_the_same_rows_and_seed_give_the_same_trees_however_many_threads(providers: Dataset) -> None:
     assert _fit(providers).texts == _fit(providers, threads=2).texts
     assert _fit(providers).texts != _fit(providers, seed=2).texts
+
+
+def test_threads_within_a_booster_give_the_same_trees(providers: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are used for large tables, and here for this one."""
+    alone = _fit(providers).texts
+    monkeypatch.setattr(fitting, "_CELLS_FOR_THREADS", 0)
+    assert _fit(providers, threads=4).texts == alone
+
+
+def test_weights_of_one_change_nothing(providers: Dataset) -> None:
+    assert _weighted(providers, np.ones(len(providers.labelled))).texts == _fit(providers).texts
+
+
+def test_a_row_without_weight_teaches_nothing(providers: Dataset) -> None:
+    """Labels turned round where the weight is (nearly) nothing do not reach the margins."""
+    rows = providers.labelled
+    ignored = np.arange(len(rows)) % 2 == 0
+    weights = np.where(ignored, 1e-9, 1.0)
+    turned = np.where(ignored, 1 - providers.labels[rows], providers.labels[rows])
+    given, wrong, counted = (
+        _weighted(providers, *case).margins(providers.values)
+        for case in ((weights, providers.labels[rows]), (weights, turned), (np.ones(len(rows)), turned))
+    )
+    assert np.abs(given - wrong).mean() < 0.05
+    assert np.abs(given - counted).mean() > 0.5
+
+
+def test_more_weight_on_what_was_found_at_fault_raises_the_margins(providers: Dataset) -> None:
+    labels = providers.labels[providers.labelled]
+    heavier = _weighted(providers, np.where(labels == 1, 4.0, 1.0)).margins(providers.values)
+    assert heavier.mean() > _fit(providers).margins(providers.values).mean() + 0.5
+
+
+def _weighted(dataset: Dataset, weights: np.ndarray, labels: np.ndarray | None = None) -> Ensemble:
+    rows, signs = dataset.labelled, [f.sign for f in dataset.features]
+    labels = dataset.labels[rows] if labels is None else labels
+    return fit_ensemble(dataset.values[rows], labels, dataset.names, signs, spec().parameters, 1, weights=weights)
+
+
+def test_boosters_do_not_tell_with_how_many_threads_they_were_fitted(providers: Dataset) -> None:
+    """Settings are in the spec; beside the trees they would make equal models look different."""
+    for text in _fit(providers).texts:
+        assert "num_threads" not in text
+        assert Ensemble.from_texts([text]).texts == (text,)
+
+
+def test_fitting_prints_nothing(providers: Dataset, capfd: pytest.CaptureFixture[str]) -> None:
+    _fit(providers, threads=2)
+    assert capfd.readouterr() == ("", "")
 
 
 def test_the_margin_never_moves_against_the_direction_of_risk(model: FittedModel, providers: Dataset) -> None:

@@ -15,6 +15,7 @@ from fraud.learning.evaluation import Evaluation
 from fraud.learning.model import FittedModel
 from fraud.learning.training import fit_model
 from fraud.signals.catalogue import Catalogue, load_catalogue
+from fraud.signals.peers import learn_peers
 from tests.learning.town import spec, write_room
 
 
@@ -41,9 +42,21 @@ def test_norms_and_peers_come_back_as_they_were(model: FittedModel, tmp_path: Pa
         assert group.n == second.groups[key].n
 
 
+def test_a_loaded_model_compares_rates_as_the_saved_one_did(model: FittedModel, tmp_path: Path) -> None:
+    random = np.random.default_rng(3)
+    shares, totals = random.uniform(0, 0.4, (60, 1)), random.integers(1, 30, (60, 1)).astype(float)
+    peers = learn_peers("provider", ["provider.share"], shares, [("hospital", "tertiary", "N")] * 60, totals)
+    rated = replace(model, reference=replace(model.reference, peers={"provider": peers}))
+    loaded = FittedModel.load(rated.save(tmp_path))
+    assert loaded.digest == rated.digest
+    saved_z, loaded_z = (m.reference.peers["provider"].groups[()].z(shares, totals) for m in (rated, loaded))
+    np.testing.assert_array_equal(loaded_z, saved_z)
+    assert loaded.save(tmp_path / "again").is_dir()
+
+
 def test_a_model_is_plain_files_without_a_pickle(model: FittedModel, tmp_path: Path) -> None:
     names = {p.name for p in model.save(tmp_path).iterdir()}
-    assert names == {"model.json", "booster-0.txt", "booster-1.txt", "norms.parquet", "peers.parquet"}
+    assert names == {"model.json", "booster-0.txt", "booster-1.txt", "norms.parquet", "origin.parquet", "peers.parquet"}
 
 
 def test_no_identifier_of_a_provider_is_in_the_files(model: FittedModel, providers: Dataset, tmp_path: Path) -> None:
@@ -94,7 +107,7 @@ def test_signals_that_the_model_does_not_read_may_change(model: FittedModel, tmp
 def test_files_that_were_changed_are_refused(model: FittedModel, tmp_path: Path) -> None:
     folder = model.save(tmp_path)
     head = json.loads((folder / "model.json").read_text("utf-8"))
-    head["calibration"][1] += 1
+    head["calibration"]["intercept"] += 1
     (folder / "model.json").write_text(json.dumps(head), "utf-8")
     with pytest.raises(InputError, match="not those that were written"):
         FittedModel.load(folder)

@@ -16,7 +16,7 @@ from tests.learning.town import PROVIDER_SPEC, spec
 ROOT = Path(__file__).resolve().parents[2]
 
 
-@pytest.mark.parametrize("name", ["provider_risk", "claim_risk"])
+@pytest.mark.parametrize("name", ["provider_risk", "claim_risk", "patient_risk", "physician_risk"])
 def test_the_shipped_specs_load_and_are_named_like_their_files(name: str) -> None:
     found = load_spec(ROOT / "models" / f"{name}.toml")
     assert found.name == name
@@ -24,6 +24,22 @@ def test_the_shipped_specs_load_and_are_named_like_their_files(name: str) -> Non
     assert found.parameters.bags * found.parameters.rounds <= 400, "a request pays for every tree"
     assert found.split.folds >= 5
     assert found.split.repeats >= 3
+
+
+def test_there_is_a_model_of_every_kind_with_a_title_in_both_languages() -> None:
+    found = [load_spec(p) for p in sorted((ROOT / "models").glob("*_risk.toml"))]
+    assert {s.entity for s in found} == {"claim", "patient", "provider", "physician"}
+    assert all({"en", "zh"} <= set(s.title) for s in found)
+    assert all(s.gates and s.leak_alarm for s in found)
+
+
+def test_a_treatment_that_does_not_exist_is_refused_with_the_nearest() -> None:
+    label = {**PROVIDER_SPEC["label"], "unlabelled": "weigted", "maturity_days": -1}
+    with pytest.raises(SpecError) as error:
+        spec(label=label)
+    faults = {f.where: f.detail for f in error.value.faults}
+    assert 'did you mean "weighted"' in faults["/label/unlabelled"]
+    assert "from 0 to 3660" in faults["/label/maturity_days"]
 
 
 def test_the_provider_spec_keeps_the_leak_alarm_of_the_public_medicare_labels() -> None:

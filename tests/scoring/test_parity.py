@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
+from functools import cache
 
 import numpy as np
 import pytest
@@ -13,16 +14,19 @@ from fraud.learning.model import FittedModel
 from fraud.scoring.batch import score_folder
 from fraud.scoring.claim_signals import ClaimSignals
 from fraud.scoring.explain import explain_in_folder
+from fraud.scoring.occasions import occasions_in_frame, occasions_of_claim
 from fraud.scoring.refresh import fill_store
 from fraud.scoring.sample import claim_bundles
 from fraud.scoring.scorer import ClaimScorer
 from fraud.scoring.shapes import ClaimBundle
+from fraud.scoring.snapshots import known_entities, pairs_on
 from fraud.signals.assembly import claim_features
 from fraud.signals.catalogue import Catalogue
 from fraud.signals.frames import FrameBuilder, SignalFrame
+from fraud.signals.limits import Place
 from fraud.store import Store
 
-CLAIMS = 2_000
+CLAIMS = 800
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +56,7 @@ def _others(catalogue: Catalogue, model: FittedModel) -> list:  # type: ignore[t
     return [s for s in (catalogue[i] for i in model.signal_ids) if s.entity != "claim"]
 
 
+@cache
 def _bundles(city: ClaimsFolder) -> list[ClaimBundle]:
     return list(claim_bundles(city))[-CLAIMS:]
 
@@ -158,3 +163,36 @@ def test_reasons_are_the_same_online_as_in_the_explanation_of_a_folder(
     assert [r.signal for r in found.top()] == [r.signal for r in risk.reasons[: len(found.top())]]
     online = {r.signal: (r.peer_group, r.peer_median) for r in risk.reasons}
     assert {r.signal: (r.peer_group, r.peer_median) for r in found.reasons} == online
+    # Each names the limit of its own day and region.
+    assert {r.signal: r.sentences for r in found.reasons} == {r.signal: r.sentences for r in risk.reasons}
+
+
+def test_a_claim_is_judged_by_the_same_days_and_regions_online_as_in_batch(
+    city: ClaimsFolder, catalogue: Catalogue, claim_model: FittedModel, store: Store
+) -> None:
+    connection = connect()
+    city.attach(connection)
+    builder = FrameBuilder(connection, catalogue)
+    frame = builder.claims([])
+    batch = dict(zip(frame.ids, occasions_in_frame(builder, frame), strict=True))
+    connection.close()
+    for bundle in _bundles(city)[::20]:
+        online = occasions_of_claim(bundle, store.history(bundle.claim, False, claim_model.spec.name))
+        assert online == batch[bundle.claim["claim_id"]]
+    assert {o["patient"].regions["insured"] is None for o in batch.values()} == {False}
+
+
+@pytest.mark.parametrize(("entity", "place"), [("patient", "insured"), ("provider", "care"), ("physician", None)])
+def test_whoever_has_a_snapshot_is_judged_by_its_day_and_the_own_region(
+    city: ClaimsFolder, catalogue: Catalogue, entity: str, place: Place | None
+) -> None:
+    day = datetime(2025, 3, 1)
+    connection = connect()
+    city.attach(connection)
+    builder = FrameBuilder(connection, catalogue)
+    frame = builder.entities([], entity, pairs_on(known_entities(connection, entity)[:50], day))
+    found = [row[entity] for row in occasions_in_frame(builder, frame)]
+    connection.close()
+    assert {o.day for o in found} == {day}
+    assert {tuple(o.regions) for o in found} == {(place,) if place else ()}
+    assert None not in {o.regions[place] for o in found if place}

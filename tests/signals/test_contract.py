@@ -12,17 +12,20 @@ from fraud.claims.folder import ClaimsFolder
 from fraud.signals.catalogue import Catalogue, load_catalogue
 from fraud.signals.contract import check_on_claims, check_signal, tables_of
 from fraud.signals.definition import Signal
+from fraud.signals.examples import ExampleWorld
 from fraud.signals.frames import FrameBuilder
 from fraud.signals.handbook import handbook
 from fraud.signals.rules import findings, rules_of
+from tests.features.source_rows import ROWS_OF_SIGNAL
 
 ROOT = Path(__file__).resolve().parents[2]
 TODAY = date(2026, 11, 21)
 
 
 def _marked(signal: Signal) -> object:
-    """A signal's id as a parameter; its examples prove that its type of violation is looked for."""
-    marks = [pytest.mark.requirement(signal.violation)] if signal.violation else []
+    """A signal's id as a parameter; its examples prove that its type and its rows of the documents are looked for."""
+    rows = [*filter(None, [signal.violation]), *ROWS_OF_SIGNAL.get(signal.id, ())]
+    marks = [pytest.mark.requirement(*rows)] if rows else []
     return pytest.param(signal.id, marks=marks)
 
 
@@ -32,8 +35,10 @@ MOST_FALSE_ALARMS = {"violation": 1 / 1_000, "suspicion": 1 / 50}
 
 
 @pytest.mark.parametrize("signal_id", SIGNALS)
-def test_signal_is_documented_cited_and_right_on_its_examples(catalogue: Catalogue, signal_id: str) -> None:
-    breaches = check_signal(catalogue, catalogue[signal_id], TODAY)
+def test_signal_is_documented_cited_and_right_on_its_examples(
+    catalogue: Catalogue, example_world: ExampleWorld, signal_id: str
+) -> None:
+    breaches = check_signal(catalogue, catalogue[signal_id], TODAY, example_world)
     assert not breaches, "\n".join(map(str, breaches))
 
 

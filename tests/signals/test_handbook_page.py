@@ -261,6 +261,13 @@ def test_what_was_measured_stands_beside_the_signal_and_its_type(page: Page, htm
     assert "83.4%" in html
 
 
+def test_figures_of_another_catalogue_are_said_to_be_so(html: str, catalogue: Catalogue) -> None:
+    assert "Measured with another state of the catalogue" in html
+    run = {**MEASURED["settings"], "catalogue": catalogue.digest}  # type: ignore[dict-item]
+    assert not Detection(run=run).outdated(catalogue.digest)
+    assert not Detection().outdated(catalogue.digest)
+
+
 def test_rows_of_the_schemes_go_before_the_row_of_the_type(detection: Detection) -> None:
     rows = detection.of_type("T07")
     assert [row["scheme"] for row in rows] == ["double_charges"]

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fraud.signals.peers import MIN_PEERS, Peers, Rates, beta_prior, learn_peers
+from fraud.claims.folder import ClaimsFolder, connect
+from fraud.scoring.snapshots import known_entities, pairs_on
+from fraud.signals.catalogue import Catalogue
+from fraud.signals.examples import world
+from fraud.signals.frames import FrameBuilder, Reference
+from fraud.signals.norms import focus_of, learn_norms
+from fraud.signals.peers import FEWEST_ALIKE, MIN_PEERS, PEER_COLUMNS, Peers, Rates, beta_prior, learn_peers
 
 NAMES = ("provider.rate", "provider.size")
 TERTIARY, CLINIC = ("hospital", "tertiary", "R"), ("clinic", "other", "R")
@@ -103,3 +111,74 @@ def test_physicians_are_compared_within_specialty_level_of_the_house_and_region(
     assert key == ("specialty=cardiology", "level=primary", "region=R")
     assert group.median[0] > MIN_PEERS
     assert peers.group_of(("cardiology", None, None))[0] == ("specialty=cardiology",)
+
+
+def _houses(n: int, focus: str | None, region: str = "R") -> list[tuple[str | None, ...]]:
+    return [("clinic", "primary", region, focus)] * n
+
+
+def _learned(attributes: list[tuple[str | None, ...]], ids: list[str] | None = None) -> Peers:
+    values = np.arange(float(len(attributes)))[:, None]
+    return learn_peers("provider", ("provider.size",), values, attributes, None, ids)
+
+
+def test_houses_with_one_focus_are_peers_as_soon_as_there_are_eight() -> None:
+    few, alike = _houses(FEWEST_ALIKE - 1, "dermatology"), _houses(FEWEST_ALIKE, "nephrology")
+    peers = _learned(_houses(MIN_PEERS, "general") + few + alike)
+    key, group = peers.group_of(alike[0])
+    assert (key, group.n) == (("kind=clinic", "level=primary", "focus=nephrology"), FEWEST_ALIKE)
+    assert group.median[0] > MIN_PEERS
+    assert peers.group_of(few[0])[0] == ("kind=clinic", "level=primary", "region=R")
+
+
+def test_houses_without_a_known_focus_are_compared_within_their_region_and_not_with_each_other_for_that() -> None:
+    unknown = _houses(MIN_PEERS, None, "north") + _houses(MIN_PEERS, None, "south")
+    peers = _learned(unknown)
+    assert not any("focus" in str(part) for key in peers.groups for part in key)
+    assert peers.group_of(unknown[0])[0] == ("kind=clinic", "level=primary", "region=north")
+
+
+def test_models_from_before_there_was_a_focus_compare_within_the_region() -> None:
+    peers = _learned([own[:3] for own in _houses(MIN_PEERS, None)])
+    assert peers.group_of(("clinic", "primary", "R", "surgery"))[0] == ("kind=clinic", "level=primary", "region=R")
+
+
+def test_a_house_of_many_months_is_one_peer() -> None:
+    months = 18
+    two = [("hospital", "tertiary", "R", None)] * (2 * months)
+    others = _houses(MIN_PEERS, None)
+    ids = [f"H{i // months}" for i in range(2 * months)] + [f"C{i}" for i in range(MIN_PEERS)]
+    assert _learned(two + others).group_of(two[0])[0] == ("kind=hospital", "level=tertiary", "region=R")
+    counted = _learned(two + others, ids)
+    assert counted.group_of(two[0]) == ((), counted.groups[()])
+    assert counted.groups[()].n == 2 + MIN_PEERS
+
+
+def test_the_focus_of_a_house_is_the_department_with_more_than_half_of_its_claims() -> None:
+    visits = {"P1": "AAAAAAABBBBB", "P|2": "AAAAAABBBBBB", "P3": "AAAAA", "P4": "C|" * 6}
+    departments = {"A": "surgery", "B": "general", "C": "ear|nose", "|": None}
+    rows = [
+        {"claim_id": f"{house}-{i}", "provider_id": house, "department": departments[letter]}
+        for house, letters in visits.items()
+        for i, letter in enumerate(letters * (2 if house == "P4" else 1))
+    ]
+    connection = world({"claims": rows})
+    norms = learn_norms(connection)
+    connection.close()
+    assert focus_of(norms) == {"P1": "surgery", "P|2": "mixed", "P4": "ear/nose"}
+    share = {r["code"]: r["share"] for r in norms.to_pylist() if r["domain"] == "focus"}
+    assert share == {"P1|surgery": pytest.approx(7 / 12), "P|2|mixed": None, "P4|ear/nose": 1.0}
+
+
+def test_a_frame_brings_the_frozen_focus_of_its_houses(city: ClaimsFolder, catalogue: Catalogue) -> None:
+    connection = connect()
+    city.attach(connection)
+    builder = FrameBuilder(connection, catalogue)
+    norms = builder.learn_norms()
+    frame = builder.entities([], "provider", pairs_on(known_entities(connection, "provider"), datetime(2025, 3, 1)))
+    connection.close()
+    place = PEER_COLUMNS["provider"].index("focus")
+    found = {i: own[place] for i, own in zip(frame.ids, frame.attributes, strict=True) if own[place]}
+    assert found == Reference(norms).focus
+    assert "mixed" in found.values()
+    assert len(set(found.values())) > 2

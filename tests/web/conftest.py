@@ -10,6 +10,7 @@ from fraud.scoring.scorer import ClaimScorer
 from fraud.signals.catalogue import Catalogue
 from fraud.store import Store
 from fraud.web.app import build_app
+from fraud.web.door import Door
 from fraud.web.runtime import Models, Runtime
 from tests.web.client import Client
 
@@ -34,6 +35,7 @@ def runtime(store: Store, catalogue: Catalogue, rules_only: ClaimScorer) -> Runt
 
 @pytest.fixture
 def client(runtime: Runtime) -> Iterator[Client]:
-    opened = Client(build_app(runtime))
+    # The first claim waits for its signals to be compiled: on a busy machine longer than a caller would.
+    opened = Client(build_app(runtime, Door(seconds=60)))
     yield opened
     opened.close()

@@ -20,6 +20,7 @@ from fraud.signals.catalogue import Catalogue
 from fraud.store import Store
 from fraud.web.answers import ClaimScore, EntityRisk, ModelAnswer
 from fraud.web.app import build_app
+from fraud.web.door import Door
 from fraud.web.runtime import Models, Runtime, load_models
 from tests.web.client import JSON, Client, check_problem
 
@@ -36,7 +37,8 @@ def explained(
         scorer = ClaimScorer(
             catalogue, claim_model, items=store.table("catalogue"), exclusions=store.table("exclusions")
         )
-        client = Client(build_app(Runtime(store, catalogue, scorer, Models({"claim": claim_model}))))
+        runtime = Runtime(store, catalogue, scorer, Models({"claim": claim_model}))
+        client = Client(build_app(runtime, Door(seconds=60)))
         yield client
         client.close()
 
@@ -162,7 +164,8 @@ def test_the_risk_of_a_provider_comes_from_its_latest_snapshot(
     """The model of claims reads provider snapshots too: under another spec it stands in for one of providers."""
     runtime: Runtime = explained.app.state.runtime
     stand_in = replace(claim_model, spec=replace(claim_model.spec, entity="provider"))
-    client = Client(build_app(replace(runtime, models=Models({**runtime.models.loaded, "provider": stand_in}))))
+    models = Models({**runtime.models.loaded, "provider": stand_in})
+    client = Client(build_app(replace(runtime, models=models), Door(seconds=60)))
     provider_id = claim_body(city, sorted(recent_claims(city))[0])["claim"]["provider_id"]
     answer = client.get(f"/v1/providers/{provider_id}/risk", params={"locale": "zh-CN"})
     assert answer.status_code == 200, answer.text

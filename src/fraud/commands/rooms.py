@@ -14,7 +14,7 @@ from fraud.errors import InputError
 
 __all__ = ["init"]
 
-_COPIED = ("features", "models", "training", "serving", "fraud.toml")
+_COPIED = ("features", "models", "training", "serving", "fraud.toml", "MLproject")
 
 
 def init(to: Annotated[Path, typer.Argument(metavar="DIR", help="New folder for the rooms.")]) -> None:

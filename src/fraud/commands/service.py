@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -57,6 +58,9 @@ def champions(settings: Settings):  # type: ignore[no-untyped-def]
             found.append(load_model(str(name), "champion", settings.tracking_uri))
         except NotKnownError:
             note(f"No champion of {name} is registered: the service answers from the rules alone for it.")
+    # The shadow of the claim model reads snapshots of its own.
+    with suppress(NotKnownError):
+        found.append(load_model(str(settings.service.get("claim_model")), "shadow", settings.tracking_uri))
     return found
 
 

@@ -31,6 +31,7 @@ __all__ = [
     "event_chart",
     "month_chart",
     "peer_chart",
+    "to_svg",
     "wrapped",
 ]
 
@@ -99,7 +100,7 @@ def contribution_chart(bars: Sequence[Bar], axis: str, narrow: bool = False) -> 
         left.encode(x=low_x, y=y, text="text:N"),
         *(_labels_above(chart, y) if narrow else _labels_left(chart, y, bars)),
     ]
-    return _svg(alt.layer(*layers).properties(width=width, height=alt.Step(step)))
+    return to_svg(alt.layer(*layers).properties(width=width, height=alt.Step(step)))
 
 
 def _labels_above(chart: Any, y: Any) -> list[Any]:
@@ -166,7 +167,7 @@ def peer_chart(
     )
     layers = [bars, _rule(median, INK, 1.5, [4, 3], scale)]
     layers += [] if value is None else [_rule(value, OWN, 3.5, [1, 0], scale)]
-    return _svg(alt.layer(*layers).properties(width=250, height=90))
+    return to_svg(alt.layer(*layers).properties(width=250, height=90))
 
 
 def _rule(at: float, colour: str, width: float, dash: list[int], scale: Any) -> Any:
@@ -245,7 +246,7 @@ def month_chart(
         )
 
     both = bars("amount", amount_title, DOWN, False), bars("claims", claims_title, OTHERS, True)
-    return _svg(alt.vconcat(*both, spacing=14))
+    return to_svg(alt.vconcat(*both, spacing=14))
 
 
 def _month_ticks(days: list[str], most: int) -> list[str]:
@@ -274,7 +275,7 @@ def event_chart(marks: Sequence[Mark], narrow: bool = False) -> str:
         stays.encode(x, x2="until:T", y=y, color=colour),
         visits.encode(x, y=y, color=colour, size=size),
     )
-    return _svg(alt.layer(*layers).properties(width=230 if narrow else 680, height=alt.Step(44)))
+    return to_svg(alt.layer(*layers).properties(width=230 if narrow else 680, height=alt.Step(44)))
 
 
 def _mark_row(mark: Mark) -> dict[str, Any]:
@@ -367,7 +368,8 @@ def _config() -> dict[str, Any]:
     }
 
 
-def _svg(chart: alt.TopLevelMixin) -> str:
+def to_svg(chart: alt.TopLevelMixin) -> str:
+    """The chart as SVG in the fonts and colours of a report."""
     import vl_convert
 
     # Specs are written here and tested: validating each against the schema would cost more than drawing it.

@@ -101,19 +101,21 @@ class Provenance:
 
 @dataclass(frozen=True)
 class References:
-    """Sources, limits by name, titles and blind spots that the signals of an explanation refer to."""
+    """What the signals of an explanation refer to; titles and blind spots are by signal id and by language."""
 
     sources: Mapping[str, Source] = field(default_factory=dict)
     limits: Mapping[str, Limit] = field(default_factory=dict)
     titles: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    blind_spots: Mapping[str, str] = field(default_factory=dict)
+    blind_spots: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Explanation:
     """Why a claim or entity stands where it stands: a reason to look, never a verdict.
 
-    The risk figures are None when the model could not be used. `reasons` are all signals, the weightiest
+    The risk figures are None when the model could not be used, the probability and what rests on it also when the
+    model has no labels; `probability_low` and `probability_high` bound the
+    share at fault among all with such a score, with 95 % confidence. `reasons` are all signals, the weightiest
     first, so that base + contributions = margin. `evidence` is by signal id; `skipped` maps signals that
     could not be worked out to the reason. `timeline` has events for a claim or patient, months otherwise.
     Money is in `currency` (ISO 4217; None: not known).
@@ -139,6 +141,13 @@ class Explanation:
     skipped: Mapping[str, str] = field(default_factory=dict)
     references: References = field(default_factory=References)
     currency: str | None = None
+    probability_low: float | None = None
+    probability_high: float | None = None
+
+    @property
+    def unlabelled(self) -> bool:
+        """Whether the score is that of a model without labels: a measure of oddity, without a probability."""
+        return self.margin is not None and self.probability is None
 
     @property
     def hits(self) -> tuple[Finding, ...]:
@@ -146,8 +155,8 @@ class Explanation:
         return tuple(f for f in self.findings if f.status == "hit")
 
     @property
-    def blind_spots(self) -> Mapping[str, str]:
-        """What the signals cannot see, by signal id."""
+    def blind_spots(self) -> Mapping[str, Mapping[str, str]]:
+        """What the signals cannot see, by signal id and by language."""
         return self.references.blind_spots
 
     def top(self, most: int = TOP) -> tuple[Reason, ...]:
@@ -181,7 +190,7 @@ def references_of(
         sources={c: catalogue.sources[c] for c in sorted(cited) if c in catalogue.sources},
         limits=limits,
         titles={s.id: s.title for s in named},
-        blind_spots={s.id: s.blind_spot for s in signals if s.blind_spot},
+        blind_spots={s.id: s.blind_spots for s in signals if s.blind_spot},
     )
 
 

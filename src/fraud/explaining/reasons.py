@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
 from functools import lru_cache
 
 import numpy as np
@@ -17,6 +16,7 @@ import numpy as np
 from fraud.signals.catalogue import Catalogue
 from fraud.signals.definition import LOCALES, Signal
 from fraud.signals.frames import PEER_SUFFIXES
+from fraud.signals.limits import Occasion
 from fraud.signals.peers import PEER_COLUMNS, PeerGroup, Peers
 from fraud.signals.sentences import sentence
 
@@ -67,21 +67,22 @@ def reasons_of(
     peers: Mapping[str, Peers],
     attributes: Mapping[str, Sequence[str | None]],
     most: int | None = 4,
-    day: date | None = None,
+    occasions: Mapping[str, Occasion] | None = None,
 ) -> tuple[Reason, ...]:
     """Reasons of one row, the weightiest first.
 
     `names` are the model's feature columns, `values` and `contributions` the row's figures in that order;
     `attributes` gives for each entity its `PEER_COLUMNS`. Only signals that raised the score are among the
     top `most`; `most=None` gives every signal, those that lowered it last, and then the contributions add
-    up to the margin less the base. `day` decides the limits that sentences name (the newest by default).
+    up to the margin less the base. `occasions` gives for each entity the day and the regions that decide which
+    limits its sentences name; those of an entity that is not among them name none.
     """
     layout = _layout(catalogue, tuple(names))
     weights = np.bincount(layout.owner, weights=contributions, minlength=len(layout.signals))
     # A stable sort of signals in id order: equal weights always come in the same order.
     order = np.argsort(-weights, kind="stable").tolist()
     chosen = order if most is None else [i for i in order[:most] if weights[i] > 0]
-    row = _Row(catalogue, layout, values, _Comparison(peers, attributes), day)
+    row = _Row(catalogue, layout, values, _Comparison(peers, attributes), occasions or {})
     return tuple(row.reason(i, float(weights[i])) for i in chosen)
 
 
@@ -152,7 +153,7 @@ class _Row:
     layout: _Layout
     values: np.ndarray
     comparison: _Comparison
-    day: date | None
+    occasions: Mapping[str, Occasion]
 
     def reason(self, i: int, contribution: float) -> Reason:
         """The reason of the layout's i-th signal."""
@@ -186,7 +187,5 @@ class _Row:
         return None if math.isnan(value) else value
 
     def _limit(self, signal: Signal) -> float | None:
-        if not signal.limit:
-            return None
-        limit = self.catalogue.limits[signal.limit]
-        return limit.on(self.day) if self.day else limit.newest
+        occasion = self.occasions.get(signal.entity)
+        return occasion.limit(self.catalogue.limits[signal.limit]) if signal.limit and occasion else None

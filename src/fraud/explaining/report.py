@@ -107,10 +107,18 @@ def _figures(explanation: Explanation, w: Wording) -> list[tuple[str, str]]:
         label = w.say("figures.percentile", entities=entities)
         found.append((w.percent(explanation.percentile), label))
     if explanation.probability is not None:
-        found.append((w.share(explanation.probability), w.say("figures.probability")))
+        found.append((w.share(explanation.probability), _probability_label(explanation, w)))
     if explanation.expected_recovery is not None:
         found.append((w.about(explanation.expected_recovery), w.say("figures.recovery")))
     return [*found, (str(len(explanation.hits)), w.say("figures.findings"))]
+
+
+def _probability_label(explanation: Explanation, w: Wording) -> str:
+    """What the probability is, with its bounds where they are known."""
+    low, high = explanation.probability_low, explanation.probability_high
+    if low is None or high is None:
+        return w.say("figures.probability")
+    return w.say("figures.probability_between", low=w.share(low), high=w.share(high))
 
 
 # --- findings ---------------------------------------------------------------------------------------------
@@ -214,12 +222,13 @@ def _reason(reason: Reason, explanation: Explanation, w: Wording) -> View:
 
 def _contribution_charts(explanation: Explanation, w: Wording) -> View:
     if explanation.base is None or explanation.margin is None or not explanation.reasons:
-        return {"wide": "", "narrow": ""}
-    axis = w.say("reasons.axis")
+        return {"wide": "", "narrow": "", "note": ""}
+    axis = w.say("reasons.axis_unlabelled" if explanation.unlabelled else "reasons.axis")
     wide, narrow = (_bars(explanation, w, columns) for columns in (LABEL_COLUMNS, NARROW_COLUMNS))
     return {
         "wide": Markup(contribution_chart(wide, axis)),
         "narrow": Markup(contribution_chart(narrow, axis, narrow=True)),
+        "note": w.say("reasons.chart_note_unlabelled" if explanation.unlabelled else "reasons.chart_note"),
     }
 
 
@@ -411,11 +420,12 @@ def _checks(explanation: Explanation, w: Wording) -> list[tuple[str, str]]:
 def _unknown(explanation: Explanation, w: Wording) -> View:
     unsure = [f for f in explanation.findings if f.status != "hit"]
     skipped = {i: why for i, why in explanation.skipped.items() if i not in {f.signal.id for f in unsure}}
-    titles = explanation.references.titles
+    titles, spots = explanation.references.titles, explanation.blind_spots.items()
     rules = [(w.pick(f.signal.title), w.because(f.why) if f.why else NOT_KNOWN) for f in unsure]
     others = [(w.pick(titles.get(i, {})) or i, w.because(why)) for i, why in skipped.items()]
     return {
-        "blind": [(w.pick(titles.get(i, {})) or i, _prose(t)) for i, t in explanation.blind_spots.items()],
+        # A payer's own signal may have its blind spot in English only.
+        "blind": [(w.pick(titles.get(i, {})) or i, _prose(w.pick(t) or t["en"])) for i, t in spots],
         "lists": [
             {"heading": w.say(f"unknown.{kind}", count=len(rows)), "rows": rows, "folded": len(rows) > LISTED}
             for kind, rows in (("rules", rules), ("skipped", others))

@@ -18,15 +18,17 @@ def summary_of(explanation: Explanation, wording: Wording) -> str:
 
 
 def _standing(explanation: Explanation, wording: Wording) -> str:
-    if explanation.probability is None:
+    if explanation.margin is None and explanation.probability is None:
         return wording.say("summary.no_model")
-    if explanation.percentile is None:
+    if explanation.percentile is None and explanation.probability is not None:
         return wording.say("summary.probability", probability=wording.share(explanation.probability))
     places = {
         "entity": wording.label("entities", explanation.entity),
         "entities": wording.label("entities_plural", explanation.entity),
-        "percentile": wording.percent(explanation.percentile),
+        "percentile": wording.percent(explanation.percentile or 0.0),
     }
+    if explanation.unlabelled:
+        return wording.say("summary.standing_unlabelled", **places)
     if explanation.expected_recovery is None:
         return wording.say("summary.standing", **places)
     recovery = wording.about(explanation.expected_recovery)
@@ -34,7 +36,7 @@ def _standing(explanation: Explanation, wording: Wording) -> str:
 
 
 def _stands_out(explanation: Explanation, wording: Wording) -> str:
-    if explanation.probability is None:
+    if explanation.margin is None and explanation.probability is None:
         return ""
     items = [_item(r, explanation.entity, wording) for r in explanation.top(MOST)]
     if not items:

@@ -22,7 +22,7 @@ TEMPLATES = Path(__file__).parent / "templates"
 NOT_KNOWN = "–"
 SMALL_SHARE = 0.01
 # Columns with a closed set of values, which are translated; everything else is shown as it is on file.
-_WORDS = {"visit_type", "kind", "level", "sex", "insurance_type", "age_band"}
+_WORDS = {"visit_type", "kind", "level", "focus", "sex", "insurance_type", "age_band"}
 _YES_NO = "yes (1) or no (0)"
 _MONEY = {"amount", "unit_price", "money", "currency"}
 # Signals and rules that could not be worked out say why in these forms.

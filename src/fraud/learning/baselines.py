@@ -17,7 +17,17 @@ if TYPE_CHECKING:
     from fraud.learning.dataset import Feature
     from fraud.learning.spec import ModelSpec
 
-__all__ = ["Part", "Scored", "boosted", "logistic", "peer_scores", "peers", "scale_free", "single_feature"]
+__all__ = [
+    "Part",
+    "Scored",
+    "boosted",
+    "logistic",
+    "margins_of",
+    "peer_scores",
+    "peers",
+    "scale_free",
+    "single_feature",
+]
 
 # Calibration inside a training fold: margins of rows that the inner boosters have not seen.
 INNER_FOLDS = 3
@@ -27,7 +37,11 @@ _MAX_Z = 3.0
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """The rows to fit on and those to score in one fold; `peer_scores` needs no label and covers both."""
+    """The rows to fit on and those to score in one fold; `peer_scores` needs no label and covers both.
+
+    `weights` is what each row counts in the fit, `decided` marks rows whose label was found out: rows that
+    nobody looked at may be fitted on, but nothing is chosen or calibrated on them. None: all alike, all decided.
+    """
 
     spec: ModelSpec
     features: Sequence[Feature]
@@ -38,19 +52,43 @@ class Part:
     train_peers: np.ndarray
     test_peers: np.ndarray
     seed: int
+    weights: np.ndarray | None = None
+    decided: np.ndarray | None = None
+
+    @property
+    def known(self) -> np.ndarray:
+        """Positions of the training rows whose label was found out."""
+        return np.arange(len(self.labels)) if self.decided is None else np.flatnonzero(self.decided)
 
     def keeping(self, columns: Sequence[int]) -> Part:
         """The part with some of the columns."""
         kept = [self.features[i] for i in columns]
         return replace(self, features=kept, train=self.train[:, columns], test=self.test[:, columns])
 
+    def decided_only(self) -> Part:
+        """The part without the training rows that nobody looked at."""
+        return self if self.decided is None else self.fitted_on(self.known)
+
+    def fitted_on(self, rows: np.ndarray) -> Part:
+        """The part with some of the training rows."""
+        return replace(
+            self,
+            train=self.train[rows],
+            labels=self.labels[rows],
+            groups=self.groups[rows],
+            train_peers=self.train_peers[rows],
+            weights=None if self.weights is None else self.weights[rows],
+            decided=None if self.decided is None else self.decided[rows],
+        )
+
 
 @dataclass(frozen=True, eq=False)
 class Scored:
-    """Scores and probabilities of the test rows of a part."""
+    """Scores and probabilities of the test rows of a part; `inside` is the AUC within the training folds."""
 
     scores: np.ndarray
     probabilities: np.ndarray
+    inside: float = float("nan")
 
 
 def boosted(part: Part, bags: int | None = None, inner: int = INNER_FOLDS) -> Scored:
@@ -58,19 +96,31 @@ def boosted(part: Part, bags: int | None = None, inner: int = INNER_FOLDS) -> Sc
 
     `inner` is how many of the inner folds are scored for the calibration.
     """
-    margins = _fit(part, part.train, part.labels, part.seed, bags).margins(part.test)
+    margins = margins_of(part, bags)
     seen = np.full(len(part.labels), np.nan)
-    number = grouped_folds(part.labels, part.groups, INNER_FOLDS, part.seed)
+    known, number = part.known, np.full(len(part.labels), -1)
+    number[known] = grouped_folds(part.labels[known], part.groups[known], INNER_FOLDS, part.seed)
     for k in range(inner):
-        fold = _fit(part, part.train[number != k], part.labels[number != k], part.seed + k, 1)
+        # Rows without a decision are never tested, but those of a tested group must not be fitted on either.
+        kept = number != k if part.decided is None else ~np.isin(part.groups, part.groups[number == k])
+        fold = _fit(part, kept, part.seed + k, 1)
         seen[number == k] = fold.margins(part.train[number == k])
-    known = np.isfinite(seen)
-    return Scored(margins, fit_calibration(seen[known], part.labels[known]).probability(margins))
+    scored = np.isfinite(seen)
+    calibration = fit_calibration(seen[scored], part.labels[scored])
+    return Scored(margins, calibration.probability(margins), roc_auc(part.labels[scored], seen[scored]))
 
 
-def _fit(part: Part, values: np.ndarray, labels: np.ndarray, seed: int, bags: int | None) -> Any:
+def margins_of(part: Part, bags: int | None = None) -> np.ndarray:
+    """Margins of the test rows from a fit on the training rows, without any calibration."""
+    margins: np.ndarray = _fit(part, np.ones(len(part.labels), dtype=bool), part.seed, bags).margins(part.test)
+    return margins
+
+
+def _fit(part: Part, kept: np.ndarray, seed: int, bags: int | None) -> Any:
     names, signs = [f.name for f in part.features], [f.sign for f in part.features]
-    return fit_ensemble(values, labels, names, signs, part.spec.parameters, seed, bags=bags)
+    values, labels = (part.train, part.labels) if kept.all() else (part.train[kept], part.labels[kept])
+    weights = None if part.weights is None else part.weights[kept]
+    return fit_ensemble(values, labels, names, signs, part.spec.parameters, seed, weights=weights, bags=bags)
 
 
 def scale_free(part: Part) -> Scored:
@@ -83,6 +133,7 @@ def scale_free(part: Part) -> Scored:
 
 def single_feature(part: Part) -> Scored:
     """The one feature that ranks the training rows best, in the direction in which it does."""
+    part = part.decided_only()
     best = max(range(len(part.features)), key=lambda i: _ranking(part, i)[0])
     direction = _ranking(part, best)[1]
     missing = float(np.nanmin(direction * part.train[:, best], initial=0.0)) - 1.0
@@ -112,7 +163,7 @@ def logistic(part: Part) -> Scored:
 
     train, test = _standardised(part.train, part.test)
     model = LogisticRegression(C=0.05, max_iter=200)
-    model.fit(train, part.labels)
+    model.fit(train, part.labels, sample_weight=part.weights)
     probabilities = model.predict_proba(test)[:, 1]
     return Scored(probabilities, probabilities)
 
@@ -132,6 +183,7 @@ def _standardised(train: np.ndarray, test: np.ndarray) -> tuple[np.ndarray, np.n
 
 def peers(part: Part) -> Scored:
     """Distance from peers, without labels; only the probability is calibrated on the training rows."""
+    part = part.decided_only()
     return Scored(part.test_peers, fit_calibration(part.train_peers, part.labels).probability(part.test_peers))
 
 
@@ -159,5 +211,5 @@ def _robust_z(values: np.ndarray) -> np.ndarray:
 
 
 def _constant(part: Part) -> Scored:
-    share = float(part.labels.mean())
+    share = float(part.labels[part.known].mean())
     return Scored(np.zeros(len(part.test)), np.full(len(part.test), share))

@@ -16,18 +16,18 @@ from fraud.learning.metrics import BASELINES, METRICS, average_precision_interva
 from fraud.learning.spec import ModelSpec
 from fraud.learning.splits import Fold, Holdout, repeated_folds, time_holdout
 
-__all__ = ["MODEL", "Evaluation", "HoldoutResult", "evaluate", "single_feature_ranking"]
+__all__ = ["CONTENDERS", "MODEL", "Evaluation", "HoldoutResult", "evaluate", "part_of", "single_feature_ranking"]
 
 MODEL = "model"
 Progress = Callable[[str, float], None]
-_CONTENDERS: Mapping[str, Callable[[Part], Scored]] = {
+CONTENDERS: Mapping[str, Callable[[Part], Scored]] = {
     MODEL: baselines.boosted,
     "single_feature": baselines.single_feature,
     "logistic": baselines.logistic,
     "scale_free": baselines.scale_free,
     "peers": baselines.peers,
 }
-assert set(_CONTENDERS) == {MODEL, *BASELINES}
+assert set(CONTENDERS) == {MODEL, *BASELINES}
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,21 +149,29 @@ class _Context:
     def run(self, numbered: tuple[int, Fold]) -> tuple[Scored, list[Mapping[str, Any]]]:
         """The model's scores on the fold's test rows, and the figures of every contender."""
         number, fold = numbered
-        found = self.contest(fold.train, fold.test, number, {"repeat": fold.repeat, "fold": fold.number})
+        plain, groups = self.unlabelled, self.dataset.groups
+        others = plain[~np.isin(groups[plain], groups[self.dataset.labelled[fold.test]])]
+        named = {"repeat": fold.repeat, "fold": fold.number}
+        found = self.contest(fold.train, fold.test, others, number, named)
         if self.progress:
             # Folds end in any order, and a bar may lag by one; each call moves it on.
             self.progress("cross-validation", (number + 1) / (self.spec.split.folds * self.spec.split.repeats))
         return found
 
+    @property
+    def unlabelled(self) -> np.ndarray:
+        """Positions of the rows without a label that are fitted on, too, as the spec says."""
+        return self.dataset.plain if self.dataset.unlabelled != "ignore" else np.array([], dtype=int)
+
     def contest(
-        self, train: np.ndarray, test: np.ndarray, number: int, named: Mapping[str, Any]
+        self, train: np.ndarray, test: np.ndarray, others: np.ndarray, number: int, named: Mapping[str, Any]
     ) -> tuple[Scored, list[Mapping[str, Any]]]:
-        """All contenders fitted on some labelled rows and measured on others."""
+        """All contenders fitted on some labelled rows and on `others`, and measured on other labelled rows."""
         rows = self.dataset.labelled
-        part = self._part(rows[train], rows[test], self.spec.seed + 1000 * (number + 1))
+        part = self._part(np.sort(np.append(rows[train], others)), rows[test], self.spec.seed + 1000 * (number + 1))
         labels, amounts = self.dataset.labels[rows[test]], self.dataset.amounts[rows[test]]
         k = max(1, round(list_length(self.spec, len(rows)) * len(test) / len(rows)))
-        scored = {name: contender(part) for name, contender in _CONTENDERS.items()}
+        scored = {name: contender(part) for name, contender in CONTENDERS.items()}
         figures: list[Mapping[str, Any]] = [
             {**named, "contender": n, **measure(labels, s.scores, s.probabilities, amounts, k)}
             for n, s in scored.items()
@@ -172,17 +180,30 @@ class _Context:
 
     def _part(self, train: np.ndarray, test: np.ndarray, seed: int) -> Part:
         d = self.dataset
-        return Part(
-            spec=self.spec,
-            features=d.features,
-            train=d.values[train],
-            labels=d.labels[train],
-            groups=d.groups[train],
-            test=d.values[test],
-            train_peers=self.peers[train],
-            test_peers=self.peers[test],
-            seed=seed,
-        )
+        return part_of(d.take(train), self.peers[train], d.values[test], self.peers[test], self.spec, seed)
+
+
+def part_of(
+    training: Dataset, train_peers: np.ndarray, test: np.ndarray, test_peers: np.ndarray, spec: ModelSpec, seed: int
+) -> Part:
+    """A part that fits on the training rows as they are to be fitted on, and scores others."""
+    rows, decided = training.fit_rows, np.isfinite(training.labels[training.fit_rows])
+    plain = len(rows) == len(training) and bool((rows == np.arange(len(rows))).all())
+    alike = bool((training.fit_weights == 1).all())
+    return Part(
+        spec=spec,
+        features=training.features,
+        # A copy of all rows would double the memory of a fold.
+        train=training.values if plain else training.values[rows],
+        labels=training.fit_labels,
+        groups=training.groups[rows],
+        test=test,
+        train_peers=train_peers[rows],
+        test_peers=test_peers,
+        seed=seed,
+        weights=None if alike else training.fit_weights,
+        decided=None if decided.all() else decided,
+    )
 
 
 def peer_baseline(dataset: Dataset) -> np.ndarray:
@@ -204,7 +225,8 @@ def _holdout(context: _Context) -> HoldoutResult:
     split = time_holdout(d.labels[rows], d.happened_at[rows], d.decided_at[rows], context.spec.split.holdout_share)
     if not isinstance(split, Holdout):
         return HoldoutResult(reason=split)
-    _, figures = context.contest(split.train, split.test, len(rows), {})
+    others = context.unlabelled[d.happened_at[context.unlabelled] < split.cut]
+    _, figures = context.contest(split.train, split.test, others, len(rows), {})
     fitted = set(d.groups[rows[split.train]])
     return HoldoutResult(
         cut=str(split.cut),

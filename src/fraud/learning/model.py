@@ -17,15 +17,22 @@ import pyarrow.parquet as pq
 from fraud.errors import CatalogueError, InputError
 from fraud.learning.calibration import Calibration, Standing
 from fraud.learning.fitting import Ensemble
+from fraud.learning.intervals import Intervals
+from fraud.learning.novelty import Novelty
+from fraud.learning.origin import FILE as _ORIGIN
+from fraud.learning.origin import Origin
+from fraud.learning.recovery import WHOLE, Recovery
 from fraud.learning.spec import ModelSpec, parse_spec
 from fraud.signals.catalogue import Catalogue
 from fraud.signals.frames import Reference
-from fraud.signals.peers import PeerGroup, Peers
+from fraud.signals.peers import PeerGroup, Peers, Rates
 
 __all__ = ["FittedModel"]
 
-FORMAT = 1
+FORMAT = 2
 _HEAD, _NORMS, _PEERS = "model.json", "norms.parquet", "peers.parquet"
+# What stored peers know of rates, in the order of `Rates`.
+_RATES = ("alpha", "beta", "rate_median", "rate_spread")
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,14 +40,16 @@ class FittedModel:
     """One fitted model with what it needs to score; `version` and `alias` are known once it is registered.
 
     `names` are the feature columns that it reads, in order; `signal_ids` the signals they come from; `monotone`
-    the sign of each feature. `reference` holds the norms and peers that the features are compared with.
+    the sign of each feature. `reference` holds the norms and peers that the features are compared with. Without
+    `intervals` a probability is its own bounds; `recovery` says how much of what was paid is at stake. `origin` is
+    what later claims are compared with; it decides no score.
     """
 
     spec: ModelSpec
     names: tuple[str, ...]
     signal_ids: tuple[str, ...]
     monotone: tuple[int, ...]
-    ensemble: Ensemble
+    ensemble: Ensemble | Novelty
     calibration: Calibration
     standing: Standing
     reference: Reference
@@ -50,6 +59,9 @@ class FittedModel:
     signal_digests: Mapping[str, str]
     skipped: Mapping[str, str] = field(default_factory=dict)
     metrics: Mapping[str, float] = field(default_factory=dict)
+    intervals: Intervals | None = None
+    recovery: Recovery = WHOLE
+    origin: Origin | None = None
     version: int | None = None
     alias: str | None = None
     run_id: str | None = None
@@ -60,16 +72,34 @@ class FittedModel:
         return self.spec.name
 
     def margins(self, values: np.ndarray, threads: int = 1) -> np.ndarray:
-        """Raw log-odds of rows × `names`."""
+        """Raw log-odds of rows × `names`; scores without a unit of a model without labels."""
         return self.ensemble.margins(self._checked(values), threads)
 
     def probability(self, margins: np.ndarray) -> np.ndarray:
-        """Calibrated probabilities of margins."""
+        """Calibrated probabilities of margins; NaN of a model without labels, which cannot know any."""
         return self.calibration.probability(margins)
 
+    def interval(self, margins: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Lower and upper bounds of the probabilities of margins."""
+        if self.intervals is None:
+            return (self.probability(margins), self.probability(margins))
+        return self.intervals.bounds(self.calibration, margins)
+
+    def at_stake(self, paid: np.ndarray) -> np.ndarray:
+        """Money that could come back if the suspicion holds, for money paid, in the payer's currency."""
+        return self.recovery.at_stake(paid)
+
     def percentile(self, probabilities: np.ndarray) -> np.ndarray:
-        """Place (0 to 100) of probabilities among everybody who was scored at fitting."""
+        """Place (0 to 100) of what `ranking` gives among everybody who was scored at fitting."""
         return self.standing.percentile(probabilities)
+
+    def ranking(self, margins: np.ndarray) -> np.ndarray:
+        """What rows are put in order by: probabilities, or the margins themselves where no probability is known."""
+        return margins if self.spec.kind == "novelty" else self.probability(margins)
+
+    def place(self, margins: np.ndarray) -> np.ndarray:
+        """Place (0 to 100) of margins among everybody who was scored at fitting."""
+        return self.percentile(self.ranking(margins))
 
     def contributions(self, values: np.ndarray, threads: int = 1) -> tuple[float, np.ndarray]:
         """The base, and the exact contribution of each feature to the margin, rows × `names`."""
@@ -99,7 +129,9 @@ class FittedModel:
             "spec": self.spec.as_dict(),
             "features": self.names,
             "monotone": self.monotone,
-            "calibration": [self.calibration.slope, self.calibration.intercept],
+            "calibration": self.calibration.as_dict(),
+            "intervals": self.intervals.as_dict() if self.intervals else None,
+            "recovery": self.recovery.as_dict(),
             "as_of": self.as_of,
             "data": self.data_digest,
             "catalogue": self.catalogue_digest,
@@ -109,7 +141,8 @@ class FittedModel:
     def _reference_arrays(self) -> list[np.ndarray]:
         norms = [self.reference.norms[n].to_numpy() for n in ("n", "share", "amount", "days")]
         groups = [g for p in self.reference.peers.values() for g in p.groups.values()]
-        return [*norms, *(a for g in groups for a in (g.median, g.spread, g.quantiles))]
+        rates = (a for g in groups for a in (g.rates.alpha, g.rates.beta, g.rates.median, g.rates.spread))
+        return [*norms, *(a for g in groups for a in (g.median, g.spread, g.quantiles)), *rates]
 
     def check(self, catalogue: Catalogue) -> None:
         """Raise `CatalogueError` when a signal that the model reads is not as it was at fitting."""
@@ -136,13 +169,15 @@ class FittedModel:
         tables = [p.to_arrow() for p in self.reference.peers.values()]
         peers = pa.concat_tables(tables) if tables else Peers("provider", (), {}).to_arrow()
         pq.write_table(peers, folder / _PEERS, compression="zstd")
+        if self.origin is not None:
+            self.origin.write(folder / _ORIGIN)
         (folder / _HEAD).write_text(json.dumps(self._head(), indent=1, ensure_ascii=False) + "\n", "utf-8")
         return folder
 
     def _head(self) -> dict[str, Any]:
         own = {
             "digest": self.digest,
-            "boosters": len(self.ensemble.boosters),
+            "boosters": len(self.ensemble.texts),
             "skipped": dict(self.skipped),
             "metrics": dict(self.metrics),
             "standing": self.standing.quantiles.tolist(),
@@ -173,13 +208,14 @@ class FittedModel:
 
 def _from_files(folder: Path, head: Mapping[str, Any]) -> FittedModel:
     texts = [(folder / f"booster-{i}.txt").read_text("utf-8") for i in range(head["boosters"])]
+    spec = parse_spec(head["spec"])
     return FittedModel(
-        spec=parse_spec(head["spec"]),
+        spec=spec,
         names=tuple(head["features"]),
         signal_ids=tuple(head["signals"]),
         monotone=tuple(head["monotone"]),
-        ensemble=Ensemble.from_texts(texts),
-        calibration=Calibration(*head["calibration"]),
+        ensemble=(Novelty if spec.kind == "novelty" else Ensemble).from_texts(texts),
+        calibration=Calibration.from_dict(head["calibration"]),
         standing=Standing(np.array(head["standing"])),
         reference=Reference(pq.read_table(folder / _NORMS), _read_peers(pq.read_table(folder / _PEERS))),
         as_of=head["as_of"],
@@ -188,6 +224,9 @@ def _from_files(folder: Path, head: Mapping[str, Any]) -> FittedModel:
         signal_digests=head["signals"],
         skipped=head["skipped"],
         metrics=head["metrics"],
+        intervals=Intervals.from_dict(head["intervals"]) if head["intervals"] else None,
+        recovery=Recovery.from_dict(head["recovery"]),
+        origin=Origin.read(folder / _ORIGIN),
     )
 
 
@@ -203,5 +242,9 @@ def _peers_of(entity: str, table: pa.Table) -> Peers:
     shape = (len(groups), len(names))
     n, median, spread = (table[c].to_numpy().reshape(shape) for c in ("n", "median", "spread"))
     quantiles = table["quantiles"].combine_chunks().flatten().to_numpy(zero_copy_only=False).reshape(*shape, -1)
-    frozen = (PeerGroup(int(n[i, 0]), median[i], spread[i], quantiles[i].T) for i in range(len(groups)))
+    rates = [table[c].to_numpy().reshape(shape) for c in _RATES]
+    frozen = (
+        PeerGroup(int(n[i, 0]), median[i], spread[i], quantiles[i].T, Rates(*(r[i] for r in rates)))
+        for i in range(len(groups))
+    )
     return Peers(entity, names, dict(zip(groups, frozen, strict=True)))

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from fraud.explaining.charts import to_svg
 from fraud.learning.evaluation import MODEL, Evaluation
 from fraud.learning.metrics import BASELINES
 from fraud.learning.report import TrainingReport
@@ -19,6 +20,8 @@ _SIZE = {"width": 360, "height": 240}
 def figures(report: TrainingReport) -> dict[str, str]:
     """SVG texts by file stem."""
     e = report.evaluation
+    if not len(e.labels):
+        return {"importance": to_svg(_importance(report))}
     charts = {
         "precision_recall": _precision_recall(e),
         "reliability": _reliability(e),
@@ -26,13 +29,7 @@ def figures(report: TrainingReport) -> dict[str, str]:
         "importance": _importance(report),
         "folds": _folds(e),
     }
-    return {name: _svg(chart) for name, chart in charts.items()}
-
-
-def _svg(chart: Any) -> str:
-    import vl_convert
-
-    return str(vl_convert.vegalite_to_svg(chart.to_dict()))
+    return {name: to_svg(chart) for name, chart in charts.items()}
 
 
 def _chart(rows: list[dict[str, Any]], title: str) -> Any:
@@ -77,9 +74,10 @@ def _gain(e: Evaluation) -> Any:
 
 
 def _importance(report: TrainingReport) -> Any:
-    rows = [{"feature": n, "log_odds": v} for n, v in report.importance[:20]]
+    unit = "score" if report.spec.kind == "novelty" else "log_odds"
+    rows = [{"feature": n, unit: v} for n, v in report.importance[:20]]
     chart = _chart(rows, "Mean absolute contribution").mark_bar()
-    return chart.encode(x="log_odds:Q", y={"field": "feature", "type": "nominal", "sort": None, "title": None})
+    return chart.encode(x=f"{unit}:Q", y={"field": "feature", "type": "nominal", "sort": None, "title": None})
 
 
 def _folds(e: Evaluation) -> Any:

@@ -10,10 +10,12 @@ from math import isfinite
 from fraud.learning.evaluation import Evaluation
 from fraud.learning.spec import Gate, ModelSpec
 
-__all__ = ["CHALLENGER", "CHAMPION", "GateResult", "Promotion", "decide"]
+__all__ = ["ALIASES", "CHALLENGER", "CHAMPION", "SHADOW", "GateResult", "Promotion", "decide", "judge"]
 
 CHAMPION = "champion"
 CHALLENGER = "challenger"
+SHADOW = "shadow"
+ALIASES = (CHAMPION, CHALLENGER, SHADOW)
 _OPERATORS = {">=": operator.ge, ">": operator.gt, "<=": operator.le, "<": operator.lt}
 
 
@@ -39,14 +41,23 @@ class GateResult:
 
 @dataclass(frozen=True)
 class Promotion:
-    """The alias that a model gets, with every condition and the reasons against it."""
+    """The alias that a training gets, with every condition and the reasons against it.
+
+    `champion` is the version that is champion already: then two people promote, never a training.
+    """
 
     gates: tuple[GateResult, ...]
+    champion: int | None = None
+
+    @property
+    def holds(self) -> bool:
+        """Whether every condition holds."""
+        return all(g.holds for g in self.gates)
 
     @property
     def alias(self) -> str:
-        """`champion` when every condition holds, otherwise `challenger`."""
-        return CHAMPION if all(g.holds for g in self.gates) else CHALLENGER
+        """`champion` when every condition holds and nobody is champion yet, otherwise `challenger`."""
+        return CHAMPION if self.holds and self.champion is None else CHALLENGER
 
     @property
     def reasons(self) -> tuple[str, ...]:
@@ -58,16 +69,27 @@ class Promotion:
         """Alarms that rang and were cleared, with what was found out: they belong in every report."""
         return tuple(g.remark for g in self.gates if g.remark)
 
+    @property
+    def next_step(self) -> str:
+        """What to do when there is a champion; empty otherwise."""
+        if self.champion is None:
+            return ""
+        return f"Version {self.champion} is champion and stays it until `fraud promote` has compared the two."
 
-def decide(spec: ModelSpec, evaluation: Evaluation) -> Promotion:
-    """Whether the gates of the spec hold and its leak alarms keep still.
+
+def decide(spec: ModelSpec, evaluation: Evaluation, champion: int | None = None) -> Promotion:
+    """Whether the gates of the spec hold and its leak alarms keep still."""
+    return Promotion(judge(spec, evaluation.summary), champion)
+
+
+def judge(spec: ModelSpec, measured: Mapping[str, float]) -> tuple[GateResult, ...]:
+    """Every gate and alarm of the spec against what was measured.
 
     An alarm rings above its ceiling; one that was cleared, above the value it was cleared up to. A metric that
     could not be measured holds no gate.
     """
-    measured = evaluation.summary
     gates = [_gate(g, measured) for g in spec.gates]
-    return Promotion((*gates, *(_alarm(spec, name, measured) for name in spec.leak_alarm)))
+    return (*gates, *(_alarm(spec, name, measured) for name in spec.leak_alarm))
 
 
 def _gate(gate: Gate, measured: Mapping[str, float]) -> GateResult:

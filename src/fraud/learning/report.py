@@ -1,18 +1,21 @@
-"""The report of a training, as JSON, Markdown and one page of HTML."""
+"""The report of a training: one document, as text, as Markdown and as a page, and the same as JSON."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from html import escape
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
+from fraud.learning import judging
 from fraud.learning.dataset import Dataset
+from fraud.learning.documents import Block, Document, Figure, Points, Section, Table, to_html, to_markdown
 from fraud.learning.evaluation import MODEL, Evaluation
-from fraud.learning.metrics import BASELINES, METRICS
-from fraud.learning.promotion import Promotion
+from fraud.learning.fairness import Audit, Audited, audit
+from fraud.learning.metrics import BASELINES, METRICS, share_of_list
+from fraud.learning.promotion import CHAMPION, Promotion
 from fraud.learning.spec import ModelSpec
 
 __all__ = ["TrainingReport"]
@@ -35,13 +38,44 @@ _READ_AS = (
 
 @dataclass(frozen=True, eq=False)
 class TrainingReport:
-    """What was learned from what, how well, and beside which baselines."""
+    """What was learned from what, how well, and beside which baselines.
+
+    `tables` are what other steps have to add: a heading, then rows of which the first is the head.
+    """
 
     spec: ModelSpec
     dataset: Dataset
     evaluation: Evaluation
     promotion: Promotion
     importance: tuple[tuple[str, float], ...]
+    tables: Mapping[str, Sequence[Sequence[str]]] = field(default_factory=dict)
+
+    @cached_property
+    def judged(self) -> judging.Judgement:
+        """The labelled rows with their probabilities out of fold, as a mean over the repeats."""
+        d, e = self.dataset, self.evaluation
+        rows, probabilities = d.labelled, e.probabilities.mean(axis=0)
+        listed = share_of_list(probabilities, e.k)
+        return judging.Judgement(
+            labels=e.labels,
+            scores=probabilities,
+            probabilities=probabilities,
+            money=e.amounts,
+            listed=listed,
+            by_recovery=share_of_list(probabilities * e.amounts, e.k),
+            flagged=share_of_list(probabilities, max(1, round(0.01 * len(rows)))),
+            groups=d.groups[rows],
+            months=d.happened_at[rows].astype("datetime64[M]"),
+            period=np.zeros(len(rows), dtype=int),
+            weights=np.ones(len(rows)),
+        )
+
+    @cached_property
+    def audit(self) -> Audit:
+        """Whether a part of the labelled rows is on the list more often without cause."""
+        j, segments = self.judged, self.dataset.segments
+        known = {name: column[self.dataset.labelled] for name, column in segments.items()}
+        return audit(Audited(j.listed, j.labels, j.probabilities, j.groups, known))
 
     @property
     def counts(self) -> dict[str, int]:
@@ -73,6 +107,9 @@ class TrainingReport:
             "average_precision_interval": list(e.interval),
             "pooled": {"k": e.k, **e.pooled()},
             "reliability": [dict(r) for r in e.reliability()],
+            "calibration": {"bands": judging.bands(self.judged), "months": judging.months(self.judged)},
+            "fairness": self.audit.as_dict(),
+            "tables": {name: [list(row) for row in rows] for name, rows in self.tables.items()},
             "holdout": _holdout(e),
             "single_features": [list(f) for f in e.single_features[:_TOP]],
             "importance": [list(f) for f in self.importance],
@@ -96,11 +133,16 @@ class TrainingReport:
         e = self.evaluation
         gates = [[g.condition, _figure(g.measured), _verdict(g.holds, g.alarm)] for g in self.promotion.gates]
         reliable = [[f"{r['predicted']:.3f}", f"{r['found']:.3f}", f"{r['n']:,}"] for r in e.reliability()]
+        tables = {name: [list(row) for row in rows] for name, rows in self.tables.items()}
         return [
             ("Cross-validation", _metric_table(e)),
             ("Later in time", _holdout_table(e)),
             ("Gates and alarms", [["condition", "measured", ""], *gates]),
+            ("Calibration by band of probability", _calibration_table("probability", judging.bands(self.judged))),
+            ("Calibration by month", _calibration_table("month", judging.months(self.judged))),
             ("Reliability (all repeats)", [["predicted", "found", "rows"], *reliable]),
+            ("Is anybody flagged more without cause?", _audit_table(self.audit)),
+            *tables.items(),
             ("Features by mean contribution", _ranked("log-odds", self.importance)),
             ("Features by their AUC alone", _ranked("AUC", e.single_features)),
             ("Signals left out", [["signal", "why"], *([k, v] for k, v in self.dataset.skipped.items())]),
@@ -132,32 +174,33 @@ class TrainingReport:
         lines = "\n".join(f"  • {line}" for line in self.summary)
         return f"{lines}\n\n{_columns(self.evaluation)}"
 
+    def document(self, figures: Iterable[str] = ()) -> Document:
+        """The report as a document; `figures` are SVG texts."""
+        drawn: list[Block] = [Figure("", svg) for svg in figures]
+        alias = self.promotion.alias
+        tables = [Section(heading, [Table(rows[0], rows[1:])]) for heading, rows in self.sections if len(rows) > 1]
+        return Document(
+            lang="en",
+            kicker="Training",
+            title=self.spec.title.get("en", self.spec.name),
+            lead=self.summary[0],
+            notice=("How to read this.", _READ_AS),
+            sections=[
+                Section("In short", [Points(self.summary[1:-1])]),
+                *tables[:1],
+                *([Section("Figures", drawn)] if drawn else []),
+                *tables[1:],
+            ],
+            pills=[(alias, "good" if alias == CHAMPION else "bad")],
+        )
+
     def to_markdown(self) -> str:
         """The report as Markdown."""
-        parts = [f"# {self.spec.name}", "\n".join(f"- {line}" for line in self.summary)]
-        for heading, rows in self.sections:
-            if len(rows) > 1:
-                parts.append(f"## {heading}\n\n{_markdown(rows)}")
-        return "\n\n".join(parts) + "\n"
+        return to_markdown(self.document())
 
     def to_html(self, figures: Iterable[str] = ()) -> str:
         """The report as one page; `figures` are SVG texts."""
-        lines = "".join(f"<li>{escape(line)}</li>" for line in self.summary)
-        tables = "".join(f"<h2>{escape(h)}</h2>{_html(rows)}" for h, rows in self.sections if len(rows) > 1)
-        drawn = "".join(f"<figure>{svg}</figure>" for svg in figures)
-        name = escape(self.spec.name)
-        return (
-            f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{name}</title><style>{_STYLE}</style>'
-            f"<h1>{name}</h1><ul>{lines}</ul>{drawn}{tables}</html>\n"
-        )
-
-
-_STYLE = (
-    "body{font:15px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem;color:#1c2733}"
-    "table{border-collapse:collapse;display:block;overflow-x:auto}td,th{padding:.25rem .7rem;text-align:right;"
-    "border-bottom:1px solid #d9e0e6}td:first-child,th:first-child{text-align:left}figure{margin:1rem 0}"
-    "svg{max-width:100%;height:auto}"
-)
+        return to_html(self.document(figures))
 
 
 def _contenders() -> tuple[str, ...]:
@@ -222,14 +265,31 @@ def _figure(value: float | None) -> str:
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3f}"
 
 
-def _markdown(rows: Sequence[Sequence[str]]) -> str:
-    head, *body = rows
-    lines = [head, ["---"] * len(head), *body]
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
+def _calibration_table(first: str, rows: Sequence[Mapping[str, Any]]) -> list[list[str]]:
+    named = [r.get("month") or f"{r['from']:.0%} – {r['to']:.0%}" for r in rows]
+    cells = [
+        [f"{r['n']:,}", f"{r['predicted']:.3f}", f"{r['found']:.3f}", f"{r['low']:.3f} – {r['high']:.3f}"] for r in rows
+    ]
+    return [
+        [first, "rows", "predicted", "found", "95 % bounds"],
+        *([n, *c] for n, c in zip(named, cells, strict=True)),
+    ]
 
 
-def _html(rows: Sequence[Sequence[str]]) -> str:
-    head, *body = rows
-    cells = "".join(f"<th>{escape(c)}</th>" for c in head)
-    lines = "".join("<tr>" + "".join(f"<td>{escape(c)}</td>" for c in row) + "</tr>" for row in body)
-    return f"<table><thead><tr>{cells}</tr></thead><tbody>{lines}</tbody></table>"
+_VERDICTS = {
+    "without_cause": "flagged more, without cause",
+    "in_line": "flagged more, in line with what was found",
+    "no_sign": "no sign",
+    "too_few": "too few to tell",
+}
+
+
+def _audit_table(found: Audit) -> list[list[str]]:
+    """Each part of a segment: how often its cleared were on the list, beside everybody else's."""
+    head = ["part", "verdict", "cleared", "of them on the list", "of the others'", "predicted", "found"]
+    rows = [
+        [f"{p.segment}: {p.value}", _VERDICTS[p.verdict], f"{p.cleared:,}"]
+        + [f"{v:.1%}" if np.isfinite(v) else "–" for v in (p.cleared_rate, p.rest_rate, p.predicted, p.found)]
+        for p in found.parts
+    ]
+    return [head, *rows]

@@ -11,7 +11,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 from fraud.claims.schema import TABLES
 from fraud.errors import Fault, SpecError, nearest
-from fraud.learning.metrics import GATE_METRICS, METRICS
+from fraud.learning.metrics import GATE_METRICS, METRICS, NOVELTY_METRICS
 
 __all__ = ["Capacity", "Cleared", "Gate", "LabelRule", "ModelSpec", "Parameters", "Split", "load_spec", "parse_spec"]
 
@@ -19,7 +19,14 @@ ENTITIES = TABLES["outcomes"].by_name["entity"].values
 VERDICTS = TABLES["outcomes"].by_name["verdict"].values
 # These say that nothing is known yet, or that the data were wrong: never that an entity is clean.
 UNDECIDED = ("insufficient_evidence", "data_error", "operation_error", "pending")
+TREATMENTS = ("ignore", "negative", "weighted")
 OPERATORS = (">=", ">", "<=", "<")
+KINDS = ("risk", "novelty")
+# What a model without labels is checked against, where there are outcomes after all.
+_ANY_FINDING = {
+    "positive": ("confirmed_fraud", "confirmed_abuse", "waste", "improper_payment"),
+    "negative": ("false_positive", "appeal_upheld"),
+}
 GROUPS = {"claim": ("provider_id", "patient_id")}
 ALARMS = (*METRICS, "single_feature_auc")
 _MAX_EXAMPLES = 5
@@ -40,10 +47,17 @@ def _among(values: Iterable[str], default: Any = MISSING) -> Any:
 
 @dataclass(frozen=True)
 class LabelRule:
-    """Which verdicts make an entity positive or negative; entities with any other verdict are unlabelled."""
+    """Which verdicts make an entity positive or negative; entities with any other verdict are unlabelled.
+
+    `unlabelled` is what the fit makes of entities that nobody looked at: `ignore` leaves them out, `negative`
+    counts them as negatives, `weighted` as negatives by how likely each is one (`fraud.learning.propensity`). One
+    that is younger than `maturity_days` on the day of the labels is no negative yet: nobody had the time to look.
+    """
 
     positive: tuple[str, ...] = _among(VERDICTS)
     negative: tuple[str, ...] = _among(VERDICTS)
+    maturity_days: int = _within(0, 3660, 0)
+    unlabelled: str = _among(TREATMENTS, "ignore")
 
 
 @dataclass(frozen=True)
@@ -112,16 +126,21 @@ class Cleared:
 class ModelSpec:
     """One model, as its TOML file says it.
 
+    `kind` is `risk` for a model that is fitted on labels, and `novelty` for one that says how far a row stands out
+    from all others; its `label` only serves to check it, and may be left out.
     `signals` and `exclude` are patterns of signal ids (`provider.*`); `exclude` also takes names of feature
     columns (`*.peer_percentile`). `window_days` is the length of the window behind the snapshot of a
-    patient, provider or physician. `leak_alarm` holds ceilings: a better result is a leak until shown
+    patient, provider or physician. `sample` is the most rows without an outcome that are used (0: all); each
+    then counts for those that it stands for. `leak_alarm` holds ceilings: a better result is a leak until shown
     otherwise, and stops promotion; `cleared` is where that is shown, in writing.
     """
 
     name: str
+    kind: str = _among(KINDS, "risk")
     entity: str = _among(ENTITIES)
     seed: int = _within(0, 2**31 - 1)
     window_days: int = _within(1, 3660)
+    sample: int = _within(0, 2**31 - 1, 0)
     signals: tuple[str, ...]
     label: LabelRule
     title: Mapping[str, str] = field(default_factory=dict)
@@ -136,7 +155,8 @@ class ModelSpec:
     def as_dict(self) -> dict[str, Any]:
         """The spec as plain types, as `parse_spec` reads it."""
         plain: dict[str, Any] = _plain(asdict(self))
-        return plain
+        # Models that were fitted before there was another kind keep their digest.
+        return plain if self.kind != "risk" else {k: v for k, v in plain.items() if k != "kind"}
 
     def includes(self, name: str) -> bool:
         """Whether a signal id, or a feature column of an included signal, is wanted and not excluded."""
@@ -170,6 +190,8 @@ def load_spec(path: str | Path) -> ModelSpec:
 def parse_spec(table: Mapping[str, Any], where: str = "spec") -> ModelSpec:
     """The spec of a plain table; raises `SpecError` with every fault at once."""
     faults: list[Fault] = []
+    if table.get("kind") == "novelty" and "label" not in table:
+        table = {**table, "label": _ANY_FINDING}
     spec: ModelSpec | None = _section(ModelSpec, table, "", faults)
     if spec is not None:
         faults += _disagreements(spec)
@@ -283,16 +305,20 @@ def _group_faults(spec: ModelSpec) -> Iterable[Fault]:
 
 
 def _gate_faults(spec: ModelSpec) -> Iterable[Fault]:
+    known = tuple(NOVELTY_METRICS) if spec.kind == "novelty" else GATE_METRICS
     for i, gate in enumerate(spec.gates):
         names = [gate.metric, *([gate.value] if isinstance(gate.value, str) else [])]
         for name in names:
-            if name not in GATE_METRICS:
-                yield Fault(f"/gates/{i}", "metric", f"no metric {name!r}{nearest(name, GATE_METRICS)}")
+            if name not in known:
+                hint = nearest(name, known) or (f"; there are {', '.join(known)}" if spec.kind == "novelty" else "")
+                yield Fault(f"/gates/{i}", "metric", f"no metric {name!r}{hint}")
         if gate.op not in OPERATORS:
             yield Fault(f"/gates/{i}/op", "value", f"expected one of {' '.join(OPERATORS)}, found {gate.op!r}")
 
 
 def _alarm_faults(spec: ModelSpec) -> Iterable[Fault]:
+    if spec.kind == "novelty" and spec.leak_alarm:
+        yield Fault("/leak_alarm", "kind", "a model that has seen no label cannot have seen one too many; leave it out")
     for name in spec.leak_alarm:
         if name not in ALARMS:
             yield Fault(f"/leak_alarm/{name}", "metric", f"no such metric{nearest(name, ALARMS)}")

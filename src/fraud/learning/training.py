@@ -7,20 +7,27 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from fraud.claims.folder import ClaimsFolder
-from fraud.learning.calibration import fit_calibration, rank_standing
+from fraud.learning.calibrating import calibrate
+from fraud.learning.calibration import rank_standing
 from fraud.learning.dataset import Dataset, build_dataset
 from fraud.learning.evaluation import Evaluation, evaluate
 from fraud.learning.fitting import fit_ensemble
 from fraud.learning.model import FittedModel
+from fraud.learning.origin import origin_of
 from fraud.learning.promotion import GateResult, Promotion, decide
+from fraud.learning.recovery import learn_recovery
 from fraud.learning.report import TrainingReport
 from fraud.learning.spec import ModelSpec
+from fraud.learning.unlabelled import NoveltyReport, examine, fit_unlabelled
 from fraud.signals.catalogue import Catalogue
+
+if TYPE_CHECKING:
+    from fraud.learning.tracking import Registered
 
 __all__ = ["TrainingResult", "fit_model", "train"]
 
@@ -52,7 +59,8 @@ class TrainingResult:
     def as_text(self) -> str:
         """The version with its alias, the summary, and the table of the cross-validation."""
         head = f"{self.name} version {self.version} is {self.alias} (run {self.run_id})"
-        return f"{head}\n\n{self.report.to_text()}"
+        then = self.report.promotion.next_step
+        return "\n\n".join(text for text in (head, then, self.report.to_text()) if text)
 
 
 def train(
@@ -67,7 +75,9 @@ def train(
     threads: int = 2,
     progress: Progress | None = None,
 ) -> TrainingResult:
-    """Fit, measure, log and register a model; the alias is `champion` only when every gate holds.
+    """Fit, measure, log and register a model.
+
+    Its alias is `champion` only when every gate holds and nobody is champion yet: otherwise `challenger`.
 
     `tracking_uri` is MLflow's (`sqlite:///…`), `artifacts` the folder where its files go, `lock_file` the
     pinned environment. The same data, spec, seed and lock give the same `model_digest`.
@@ -76,41 +86,46 @@ def train(
         InputError: the folder has no labels for this model, or too few.
         SpecError: the spec names signals that do not exist.
     """
-    from fraud.learning.tracking import Run, record
+    from fraud.learning.registry import Registry
+    from fraud.learning.tracking import Run, latest_backtest, record
 
     say, clock = progress or (lambda _name, _done: None), _Clock()
     dataset = build_dataset(folder, spec, catalogue, as_of=as_of, progress=say)
     clock.lap("features")
-    evaluation = evaluate(dataset, spec, threads=threads, progress=say)
+    unlabelled = spec.kind == "novelty"
+    evaluation = examine(dataset, spec) if unlabelled else evaluate(dataset, spec, threads=threads, progress=say)
     clock.lap("evaluation")
     say("final fit", 0.0)
-    promotion = decide(spec, evaluation)
-    model = fit_model(dataset, spec, evaluation, threads=threads)
-    report = TrainingReport(spec, dataset, evaluation, promotion, importance(model, dataset))
+    promotion = decide(spec, evaluation, Registry(tracking_uri).champion(spec.name))
+    model = fit_model(dataset, spec, evaluation, threads=threads, progress=say)
+    report = (NoveltyReport if unlabelled else TrainingReport)(
+        spec, dataset, evaluation, promotion, importance(model, dataset)
+    )
     clock.lap("fit")
     say("tracking", 0.0)
+    lock = Path(lock_file) if lock_file else None
+    tested = latest_backtest(tracking_uri, spec.name)
     run = record(
-        Run(model, dataset, report, lock_file=Path(lock_file) if lock_file else None, seconds=clock.laps),
+        Run(model, dataset, report, lock, clock.laps, catalogue, backtest=tested),
         tracking_uri=tracking_uri,
         artifacts=Path(artifacts),
     )
     clock.lap("tracking")
-    return _result(run.run_id, run.version, model, report, promotion, clock.laps)
+    return _result(run, model, report, promotion, clock.laps)
 
 
 def _result(
-    run_id: str,
-    version: int,
+    run: Registered,
     model: FittedModel,
     report: TrainingReport,
     promotion: Promotion,
     seconds: Mapping[str, float],
 ) -> TrainingResult:
     return TrainingResult(
-        run_id=run_id,
+        run_id=run.run_id,
         name=model.name,
-        version=version,
-        alias=promotion.alias,
+        version=run.version,
+        alias=run.alias,
         report=report,
         gates=promotion.gates,
         skipped=report.dataset.skipped,
@@ -119,36 +134,56 @@ def _result(
     )
 
 
-def fit_model(dataset: Dataset, spec: ModelSpec, evaluation: Evaluation, *, threads: int = 2) -> FittedModel:
-    """The model fitted on all labelled rows, calibrated on margins that the evaluation made out of fold.
+def fit_model(
+    dataset: Dataset,
+    spec: ModelSpec,
+    evaluation: Evaluation | None = None,
+    *,
+    threads: int = 2,
+    progress: Progress | None = None,
+) -> FittedModel:
+    """The model fitted on all rows that the spec fits on, calibrated on margins of rows that it has not seen.
 
-    Percentiles compare with everybody: those with a label by their out-of-fold margin, since a model is too
-    sure about rows that it was fitted on.
+    Without an `evaluation` it can score, but knows no metrics of its own.
+
+    Percentiles compare with everybody, by the same margins: a model is too sure about rows that it was fitted on.
     """
-    rows = dataset.labelled
+    metrics = evaluation.summary if evaluation else {}
+    if spec.kind == "novelty":
+        return fit_unlabelled(dataset, spec, metrics)
+    rows, weights = dataset.fit_rows, dataset.fit_weights
     signs = tuple(f.sign for f in dataset.features)
     ensemble = fit_ensemble(
-        dataset.values[rows], dataset.labels[rows], dataset.names, signs, spec.parameters, spec.seed, threads=threads
+        dataset.values[rows],
+        dataset.fit_labels,
+        dataset.names,
+        signs,
+        spec.parameters,
+        spec.seed,
+        weights=None if (weights == 1).all() else weights,
+        threads=threads,
     )
-    repeats = len(evaluation.margins)
-    calibration = fit_calibration(evaluation.margins.ravel(), np.tile(evaluation.labels, repeats))
-    margins = ensemble.margins(dataset.values)
-    margins[rows] = evaluation.margins.mean(axis=0)
+    calibrated = calibrate(dataset, spec, threads=threads, progress=progress)
+    everybody = calibrated.calibration.probability(calibrated.margins)
+    standing = rank_standing(everybody, dataset.weights)
     return FittedModel(
         spec=spec,
         names=dataset.names,
         signal_ids=tuple(sorted({f.signal for f in dataset.features})),
         monotone=signs,
         ensemble=ensemble,
-        calibration=calibration,
-        standing=rank_standing(calibration.probability(margins)),
+        calibration=calibrated.calibration,
+        standing=standing,
         reference=dataset.reference,
         as_of=dataset.as_of.isoformat(),
         data_digest=dataset.data_digest,
         catalogue_digest=dataset.catalogue_digest,
         signal_digests=dataset.signal_digests,
         skipped=dataset.skipped,
-        metrics=evaluation.summary,
+        metrics=metrics,
+        intervals=calibrated.intervals,
+        recovery=learn_recovery(dataset.amounts, dataset.recovered, dataset.labels),
+        origin=origin_of(dataset, standing.percentile(everybody)),
     )
 
 
@@ -158,7 +193,7 @@ _ROWS_FOR_IMPORTANCE = 2000
 
 def importance(model: FittedModel, dataset: Dataset) -> tuple[tuple[str, float], ...]:
     """Features by their mean absolute contribution to the margin, largest first."""
-    rows = dataset.labelled
+    rows = np.arange(len(dataset)) if model.spec.kind == "novelty" else dataset.labelled
     step = max(1, len(rows) // _ROWS_FOR_IMPORTANCE)
     _, contributions = model.contributions(dataset.values[rows[::step]])
     means = np.abs(contributions).mean(axis=0)

@@ -1,1 +1,4 @@
-"""Cases and their workflow: what investigators do with findings and scores (a later issue fills this room)."""
+"""Cases and their workflow: what investigators do with findings and scores.
+
+`fraud.review.queue` makes the week's list; candidates come from `fraud.review.candidates`.
+"""

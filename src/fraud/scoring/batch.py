@@ -14,6 +14,7 @@ import pyarrow as pa
 from fraud.claims.folder import ClaimsFolder, connect
 from fraud.errors import InputError, nearest
 from fraud.explaining.reasons import Reason, reasons_of
+from fraud.scoring.occasions import occasions_in_frame
 from fraud.scoring.snapshots import known_entities, pairs_on
 from fraud.signals.assembly import by_entity, claim_attributes, claim_features, entity_features, learn_reference
 from fraud.signals.catalogue import Catalogue
@@ -52,8 +53,11 @@ SCORES_SCHEMA = pa.schema(
     [
         ("entity_id", pa.string()),
         ("probability", pa.float64()),
+        ("probability_low", pa.float64()),
+        ("probability_high", pa.float64()),
         ("percentile", pa.float64()),
         ("expected_recovery", pa.float64()),
+        ("margin", pa.float64()),
         ("reasons", pa.list_(_REASON)),
     ]
 )
@@ -103,21 +107,28 @@ def score_folder(
 ) -> pa.Table:
     """One row for each claim or entity, in id order, with the columns of `SCORES_SCHEMA`.
 
-    `percentile` is among what the model was fitted on; `expected_recovery` is in the payer's currency.
+    A model without labels knows no probabilities: those, their bounds and `expected_recovery` are null then, and
+    `percentile` and `margin` give the order. `percentile` is among what the model was fitted on; `expected_recovery`
+    is in the payer's currency, from the share that outcomes confirmed of amounts like these: a single claim's
+    findings may put another amount at stake.
     """
     scored = open_folder(folder, model, catalogue, as_of)
     frame = scored.frame
     values = frame.select(model.names)
-    probability = model.probability(model.margins(values))
+    margins = model.margins(values)
+    probability, (low, high) = model.probability(margins), model.interval(margins)
     columns = {
         "entity_id": frame.ids,
         "probability": probability,
-        "percentile": model.percentile(probability),
-        "expected_recovery": probability * scored.stakes,
+        "probability_low": low,
+        "probability_high": high,
+        "percentile": model.place(margins),
+        "expected_recovery": probability * model.at_stake(scored.stakes),
+        "margin": margins,
         "reasons": _reasons(scored, model, catalogue, values, locale, progress),
     }
     scored.connection.close()
-    return pa.table(columns, schema=SCORES_SCHEMA)
+    return pa.table({n: pa.array(v, SCORES_SCHEMA.field(n).type, from_pandas=True) for n, v in columns.items()})
 
 
 def build_frame(
@@ -187,9 +198,16 @@ def _reasons(
     frame, found = scored.frame, []
     _, contributions = model.contributions(values)
     attributes = frame_attributes(scored.builder, frame)
+    occasions = occasions_in_frame(scored.builder, frame)
     for row in range(len(frame)):
         reasons = reasons_of(
-            catalogue, model.names, values[row], contributions[row], model.reference.peers, attributes[row]
+            catalogue,
+            model.names,
+            values[row],
+            contributions[row],
+            model.reference.peers,
+            attributes[row],
+            occasions=occasions[row],
         )
         found.append([_plain(r, locale) for r in reasons])
         if progress and row % 500 == 0:

@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import ibis
 import ibis.expr.operations as ops
@@ -83,6 +84,27 @@ class ClaimSignals:
         columns = self._program.run(leaves)
         return Computed({s.id: _value(s, columns[self._places[s.id]]) for s in self.signals}, rows, columns)
 
+    def compute_many(self, requests: Sequence[tuple[ClaimBundle, History]]) -> list[Computed]:
+        """Values of all signals for each of many claims, faster than one after another.
+
+        Each claim sees its own history only: none of the other claims is known to it. Sums may differ from those of
+        `compute` in the last digit.
+        """
+        if not requests:
+            return []
+        all_rows = [RequestRows(bundle, history, self._knowledge) for bundle, history in requests]
+        edges = {scope: _edges(all_rows, scope) for scope in {leaf.scope for _, leaf in self._program.leaves}}
+        numbers = np.arange(len(all_rows))
+        owners = {s: np.repeat(numbers, np.diff(own)) for s, own in edges.items() if s != "claim"}
+        leaves = {place: _columns(all_rows, leaf, get) for place, leaf, get in self._getters}
+        columns = self._program.run_many(leaves, owners, len(all_rows))
+        values = np.array([_all_values(s, columns[self._places[s.id]], len(all_rows)) for s in self.signals]).tolist()
+        ids = [s.id for s in self.signals]
+        return [
+            Computed(dict(zip(ids, own, strict=True)), rows, _OwnColumns(self._program, columns, edges, number))
+            for number, (rows, own) in enumerate(zip(all_rows, zip(*values, strict=True), strict=True))
+        ]
+
     def lines_behind(self, computed: Computed, ids: Iterable[str]) -> dict[str, tuple[tuple[int, ...], float]]:
         """Line numbers and money behind those of the rules that count the claim's own lines."""
         return {i: self._lines(computed, self._behind[i]) for i in ids if i in self._behind}
@@ -106,6 +128,25 @@ class ClaimSignals:
             counts |= True if place is None else computed.columns[place].values & computed.columns[place].known
         chosen = [row for row, counted in zip(lines, counts, strict=True) if counted]
         return tuple(sorted({int(r["line_no"]) for r in chosen})), float(sum(r["amount"] for r in chosen))
+
+
+class _OwnColumns(Sequence[Column]):
+    """The columns of one request among those of many."""
+
+    def __init__(
+        self, program: Program, columns: Sequence[Column], edges: Mapping[str, np.ndarray], number: int
+    ) -> None:
+        self._program, self._columns, self._edges, self._number = program, columns, edges, number
+
+    def __len__(self) -> int:
+        return len(self._columns)
+
+    def __getitem__(self, place: Any) -> Any:
+        scope, column, number = self._program.scope(place), self._columns[place], self._number
+        if scope is None:
+            return column
+        first, last = (number, number + 1) if scope == "claim" else self._edges[scope][number : number + 2]
+        return Column(column.values[first:last], column.known[first:last])
 
 
 class _Resolver:
@@ -160,6 +201,22 @@ def _getter(leaf: Leaf) -> Getter:
 
 def _column(rows: RequestRows, leaf: Leaf, get: Getter) -> Column:
     return column_of([get(rows, row) for row in rows.rows(leaf.scope)], leaf.type)
+
+
+def _edges(all_rows: Sequence[RequestRows], scope: str) -> np.ndarray:
+    """Where the rows of each request begin in a scope, and where the last of them ends."""
+    return np.cumsum([0, *(len(rows.rows(scope)) for rows in all_rows)])
+
+
+def _columns(all_rows: Sequence[RequestRows], leaf: Leaf, get: Getter) -> Column:
+    return column_of([get(rows, row) for rows in all_rows for row in rows.rows(leaf.scope)], leaf.type)
+
+
+def _all_values(signal: Signal, column: Column, size: int) -> np.ndarray:
+    """The signal's value for each request, its default where not known."""
+    default = np.nan if signal.default is None else float(signal.default)
+    values = np.where(column.known, column.values.astype(np.float64), default)
+    return np.broadcast_to(values, size)
 
 
 def _value(signal: Signal, column: Column) -> float:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from math import isnan
 from typing import TYPE_CHECKING
-
-import numpy as np
 
 from fraud.claims.folder import ClaimsFolder, connect
 from fraud.errors import InputError, NotKnownError
@@ -17,13 +16,14 @@ from fraud.explaining.contributions import contributions_of
 from fraud.explaining.explanation import Event, Explanation, Month, Provenance, peer_standings, references_of
 from fraud.explaining.reasons import reasons_of
 from fraud.scoring.batch import day_after_last_claim, frame_attributes, known_id, stakes_of
+from fraud.scoring.occasions import occasions_in_frame
 from fraud.scoring.snapshots import pairs_on
-from fraud.scoring.triage import Triage
+from fraud.scoring.triage import Triage, amount_at_stake, standing_of
 from fraud.signals.assembly import claim_features, entity_features
 from fraud.signals.catalogue import Catalogue
 from fraud.signals.evidence import Evidence, evidence
 from fraud.signals.frames import FrameBuilder, SignalFrame
-from fraud.signals.limits import Place
+from fraud.signals.limits import Occasion
 from fraud.signals.rules import Finding, findings, rules_of
 
 if TYPE_CHECKING:
@@ -116,26 +116,29 @@ def _explain(subject: _Subject, folder: ClaimsFolder, triage: Triage, now: datet
     catalogue, connection = builder.catalogue, builder.connection
     values = frame.select(model.names)
     found = contributions_of(model, values)
-    probability = float(model.probability(found.margins)[0])
-    percentile = float(model.percentile(np.array([probability]))[0])
     attributes = frame_attributes(builder, frame, "target")[0]
+    occasions = occasions_in_frame(builder, frame, "target")[0]
     reasons = reasons_of(
-        catalogue, model.names, values[0], found.values[0], model.reference.peers, attributes, most=None
+        catalogue, model.names, values[0], found.values[0], model.reference.peers, attributes, None, occasions
     )
-    hits = _findings(subject)
-    stake = float(stakes_of(connection, model, frame, subject.as_of)[0])
+    hits = _findings(subject, occasions[subject.entity])
+    paid = float(stakes_of(connection, model, frame, subject.as_of)[0])
+    stake = amount_at_stake(model, paid, hits, _line_amounts(subject))
+    risk = standing_of(model, float(found.margins[0]), stake, triage, found.base)
     behind = rows_behind(builder, subject.entity, subject.key, reasons, hits)
     return Explanation(
         entity=subject.entity,
         entity_id=subject.entity_id,
         as_of=subject.as_of,
         provenance=_provenance(subject, folder, now),
-        probability=probability,
-        percentile=percentile,
-        band=triage.band(percentile),
-        expected_recovery=probability * stake,
-        base=found.base,
-        margin=float(found.margins[0]),
+        probability=_known(risk.probability),
+        probability_low=_known(risk.probability_low),
+        probability_high=_known(risk.probability_high),
+        percentile=risk.percentile,
+        band=risk.band,
+        expected_recovery=_known(risk.expected_recovery),
+        base=risk.base,
+        margin=risk.margin,
         reasons=reasons,
         findings=hits,
         facts=facts_of(connection, subject.entity, subject.entity_id, subject.as_of, model.spec.window_days),
@@ -148,36 +151,18 @@ def _explain(subject: _Subject, folder: ClaimsFolder, triage: Triage, now: datet
     )
 
 
-def _findings(subject: _Subject) -> tuple[Finding, ...]:
+def _known(figure: float) -> float | None:
+    """The figure; None for one that a model without labels cannot know."""
+    return None if isnan(figure) else figure
+
+
+def _findings(subject: _Subject, occasion: Occasion) -> tuple[Finding, ...]:
     """Rules that hit, for a claim; entities have findings through their claims."""
     catalogue = subject.builder.catalogue
     rules = rules_of(catalogue, subject.entity)
     values = {n: float(v) for n, v in zip(subject.frame.names, subject.frame.values[0], strict=True)}
-    day, regions = _judged_by(subject)
-    found = findings(catalogue, rules, values, day, subject.builder.skipped, regions)
+    found = findings(catalogue, rules, values, occasion.day, subject.builder.skipped, occasion.regions)
     return tuple(_with_rows(subject, f) for f in found)
-
-
-def _judged_by(subject: _Subject) -> tuple[datetime, dict[Place, str | None]]:
-    """The day and the regions that decide which limits are in force."""
-    if subject.entity != "claim":
-        return subject.as_of, _regions_of(subject)
-    query = "SELECT admitted_at, insured_region, care_region FROM target"
-    ((admitted_at, insured, care),) = subject.builder.connection.execute(query).fetchall()
-    return admitted_at, {"insured": insured, "care": care}
-
-
-def _regions_of(subject: _Subject) -> dict[Place, str | None]:
-    """Where a patient is insured, or a provider gives care; of a physician no region is known."""
-    queries: dict[str, tuple[Place, str]] = {
-        "patient": ("insured", "SELECT insured_region FROM patients WHERE patient_id = $1"),
-        "provider": ("care", "SELECT region FROM providers WHERE provider_id = $1"),
-    }
-    if subject.entity not in queries:
-        return {}
-    place, query = queries[subject.entity]
-    row = subject.builder.connection.execute(query, [subject.entity_id]).fetchone()
-    return {place: row[0] if row else None}
 
 
 def _with_rows(subject: _Subject, finding: Finding) -> Finding:
@@ -189,6 +174,15 @@ def _with_rows(subject: _Subject, finding: Finding) -> Finding:
         return replace(finding, lines=own[0].lines, amount=own[0].amount)
     stake = float(stakes_of(subject.builder.connection, subject.model, subject.frame, subject.as_of)[0])
     return replace(finding, amount=round(stake, 2))
+
+
+def _line_amounts(subject: _Subject) -> dict[int, float]:
+    """Amounts of the claim's lines by number; an entity has none of its own."""
+    if subject.entity != "claim":
+        return {}
+    query = "SELECT line_no, amount FROM lines WHERE claim_id = $1"
+    rows = subject.builder.connection.execute(query, [subject.entity_id]).fetchall()
+    return {int(number): float(amount) for number, amount in rows}
 
 
 def _timeline(subject: _Subject, behind: Mapping[str, Sequence[Evidence]]) -> tuple[Event, ...] | tuple[Month, ...]:

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from fraud.claims.folder import ClaimsFolder, connect
-from fraud.scoring.snapshots import latest_days, take_snapshots
+from fraud.scoring.snapshots import latest_days, snapshots_of, take_snapshots
 from fraud.signals.catalogue import Catalogue
 from fraud.signals.frames import FrameBuilder
 from fraud.store import Store
@@ -71,7 +71,7 @@ def put_snapshots(
         for entity, day, frame in take_snapshots(builder, signals, used):
             if progress:
                 progress(f"snapshots of {entity}s", 0.0)
-            store.put_snapshots(entity, day, frame.ids, frame.names, frame.values, model=model.spec.name)
+            store.put_snapshots(entity, day, frame.ids, frame.names, frame.values, model=snapshots_of(model))
             taken += len(frame)
         connection.close()
     return taken, used

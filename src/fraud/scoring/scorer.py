@@ -14,9 +14,10 @@ import pyarrow as pa
 from fraud.errors import NotKnownError
 from fraud.explaining.reasons import reasons_of
 from fraud.scoring.claim_signals import ClaimSignals, Computed, as_vector
+from fraud.scoring.occasions import occasions_of_claim
 from fraud.scoring.parties import attributes_of_claim
 from fraud.scoring.shapes import ClaimBundle, Explain, History, Risk, Score
-from fraud.scoring.triage import Triage
+from fraud.scoring.triage import Triage, amount_at_stake, standing_of
 from fraud.signals.assembly import by_entity
 from fraud.signals.catalogue import Catalogue
 from fraud.signals.definition import Signal
@@ -36,7 +37,7 @@ class ClaimScorer:
     """Scores claims; loads everything once and is safe to call from many threads.
 
     Without a model it answers from the rules alone and says `model` in `degraded`. `items` and `exclusions`
-    are the payer's `catalogue` and `exclusions` tables.
+    are the payer's `catalogue` and `exclusions` tables. Without `with_rules` the model alone is asked.
     """
 
     def __init__(
@@ -47,11 +48,12 @@ class ClaimScorer:
         items: pa.Table | None = None,
         exclusions: pa.Table | None = None,
         triage: Triage | None = None,
+        with_rules: bool = True,
     ) -> None:
         self.catalogue = catalogue
         self.model = model
         self.triage = triage or Triage()
-        self.rules = rules_of(catalogue, "claim")
+        self.rules = rules_of(catalogue, "claim") if with_rules else []
         self._own = _model_signals(catalogue, model)
         claim_signals = {s.id: s for s in (*self._own.get("claim", ()), *self.rules)}
         self._signals = ClaimSignals(
@@ -78,7 +80,7 @@ class ClaimScorer:
         computed = self._signals.compute(bundle, history)
         hits = self._findings(bundle, computed)
         clock.lap("signals")
-        risk = self._risk(bundle, history, computed.values, explain, most, clock) if self.model else None
+        risk = self._risk(bundle, history, computed.values, hits, explain, most, clock) if self.model else None
         return Score(
             action=self.triage.action(hits, risk),
             findings=hits,
@@ -111,6 +113,7 @@ class ClaimScorer:
         bundle: ClaimBundle,
         history: History,
         values: Mapping[str, float],
+        hits: Sequence[Finding],
         explain: Explain,
         most: int,
         clock: _Clock,
@@ -118,11 +121,10 @@ class ClaimScorer:
         model = self.model
         assert model is not None
         row = self.vector(bundle, history, values)
-        margins = model.margins(row[None, :])
-        probabilities = model.probability(margins)
-        probability, percentile = float(probabilities[0]), float(model.percentile(probabilities)[0])
-        stake = float(bundle.claim.get("fund_amount") or 0.0)
-        risk = Risk(probability, percentile, self.triage.band(percentile), probability * stake, 0.0, float(margins[0]))
+        paid = float(bundle.claim.get("fund_amount") or 0.0)
+        amounts = {int(r["line_no"]): float(r["amount"]) for r in bundle.lines}
+        stake = amount_at_stake(model, paid, hits, amounts)
+        risk = standing_of(model, float(model.margins(row[None, :])[0]), stake, self.triage)
         clock.lap("score")
         if explain == "none":
             return risk
@@ -139,8 +141,9 @@ class ClaimScorer:
             row,
             contributions[0],
             self.model.reference.peers,
-            attributes_of_claim(bundle, history),
+            attributes_of_claim(bundle, history, self.model.reference.focus),
             most,
+            occasions_of_claim(bundle, history),
         )
         return replace(risk, base=float(base), reasons=reasons)
 
@@ -160,7 +163,7 @@ class ClaimScorer:
         signals = self._own[entity]
         values = {s.id: np.nan if s.default is None else float(s.default) for s in signals}
         peers = self.model.reference.peers.get(entity)
-        own = attributes_of_claim(ClaimBundle({}), history).get(entity)
+        own = attributes_of_claim(ClaimBundle({}), history, self.model.reference.focus).get(entity)
         return values if peers is None or own is None else values | _standing(peers, signals, values, own)
 
 

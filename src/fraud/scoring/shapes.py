@@ -33,7 +33,8 @@ class Risk:
     """What the model says: never more than a reason to look.
 
     `percentile` is among the claims (or entities) that the model was fitted on, `expected_recovery` is the
-    probability times the amount at stake, in the payer's currency; base + contributions = margin.
+    probability times the amount at stake, in the payer's currency; base + contributions = margin. Of all with such
+    a margin, the share at fault lies between `probability_low` and `probability_high`, with 95 % confidence.
     """
 
     probability: float
@@ -43,6 +44,8 @@ class Risk:
     base: float
     margin: float
     reasons: tuple[Reason, ...] = ()
+    probability_low: float = 0.0
+    probability_high: float = 1.0
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 import duckdb
 import pyarrow as pa
@@ -13,7 +14,10 @@ from fraud.signals.definition import Signal
 from fraud.signals.frames import FrameBuilder, SignalFrame
 from fraud.signals.relations import ENTITY_KEYS
 
-__all__ = ["known_entities", "latest_days", "pairs_on", "take_snapshots"]
+if TYPE_CHECKING:
+    from fraud.learning.model import FittedModel
+
+__all__ = ["known_entities", "latest_days", "pairs_on", "snapshots_of", "take_snapshots"]
 
 _TABLES = {"patient": "patients", "provider": "providers", "physician": "physicians"}
 
@@ -30,6 +34,11 @@ def pairs_on(ids: Sequence[str], *days: datetime) -> pa.Table:
     """The pairs (entity_id, snapshot) of these entities on each of the days."""
     snapshots = pa.array([day for day in days for _ in ids], pa.timestamp("us"))
     return pa.table({"entity_id": pa.array(list(ids) * len(days), pa.string()), "snapshot": snapshots})
+
+
+def snapshots_of(model: FittedModel) -> str:
+    """The name that a model's snapshots are stored under; a shadow may read other signals than the champion."""
+    return f"{model.spec.name}@shadow" if model.alias == "shadow" else model.spec.name
 
 
 def latest_days(connection: duckdb.DuckDBPyConnection) -> tuple[datetime, ...]:

@@ -25,7 +25,15 @@ from fraud.signals.frames import (
 from fraud.signals.peers import Peers
 from fraud.signals.relations import ENTITY_KEYS
 
-__all__ = ["by_entity", "claim_attributes", "claim_features", "entity_features", "feature_names", "learn_reference"]
+__all__ = [
+    "by_entity",
+    "claim_attributes",
+    "claim_features",
+    "entity_features",
+    "feature_names",
+    "learn_reference",
+    "with_snapshots",
+]
 
 Progress = Callable[[str], None]
 
@@ -88,7 +96,7 @@ def claim_features(
             progress(f"snapshots of {entity}s")
         pairs = months_of_claims(builder.connection, entity, target)
         snapshots = entity_features(builder, entity, own, pairs)
-        frame = _with_snapshots(builder, frame, snapshots, target)
+        frame = with_snapshots(builder, frame, snapshots, target)
     return frame
 
 
@@ -112,7 +120,7 @@ def _wanted_pairs(builder: FrameBuilder, entity: str, target: str) -> list[tuple
     return [(row[0], row[1]) for row in builder.connection.execute(query).fetchall()]
 
 
-def _with_snapshots(builder: FrameBuilder, claims: SignalFrame, snapshots: SignalFrame, target: str) -> SignalFrame:
+def with_snapshots(builder: FrameBuilder, claims: SignalFrame, snapshots: SignalFrame, target: str) -> SignalFrame:
     """Claims with the snapshot of one kind of entity on the right; missing where the claim names none."""
     wanted = _wanted_pairs(builder, snapshots.entity, target)
     held = {pair: i for i, pair in enumerate(zip(*(snapshots.keys.to_pydict().values()), strict=True))}

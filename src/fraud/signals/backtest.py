@@ -116,7 +116,7 @@ class Backtest:
         return plain | {"rules": [_rule_dict(r) for r in self.rules]}
 
 
-def wilson(hits: int, n: int) -> tuple[float, float]:
+def wilson(hits: float, n: float) -> tuple[float, float]:
     """The 95 % Wilson interval of a share.
 
     >>> tuple(round(bound, 3) for bound in wilson(2, 10))

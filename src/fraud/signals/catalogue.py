@@ -44,8 +44,17 @@ class Catalogue:
 
     @cached_property
     def digests(self) -> dict[str, str]:
-        """Digest of each signal."""
-        return {s.id: s.digest(self.limits.plain) for s in self.signals.values()}
+        """Digest of each signal; of one that counts rules, over those rules and their limits as well."""
+        own = {s.id: s.digest(self.limits.plain) for s in self.signals.values()}
+        return own | {s.id: self._with_rules(s, own) for s in self.signals.values() if "rules" in s.scopes}
+
+    def _with_rules(self, signal: Signal, digests: Mapping[str, str]) -> str:
+        rules = [[r.id, digests[r.id], r.kind, self.limits.plain[str(r.limit)]] for r in self._rules(signal.entity)]
+        text = json.dumps([digests[signal.id], rules], sort_keys=True, default=str)
+        return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
+
+    def _rules(self, entity: str) -> list[Signal]:
+        return [s for s in self.of(entity) if s.limit]
 
     @cached_property
     def digest(self) -> str:
@@ -60,7 +69,7 @@ class Catalogue:
     def compiler(self, entity: str, days: int = 365) -> Compiler:
         """A compiler for the signals of an entity; windows can roll up every claim signal."""
         rolled = {} if entity == "claim" else {s.id: s for s in self.of("claim")}
-        return Compiler(entity, self.limits, days=days, rolled=rolled)
+        return Compiler(entity, self.limits, days=days, rolled=rolled, rules=self._rules(entity))
 
     # --- lock ---------------------------------------------------------------------------------------------
 

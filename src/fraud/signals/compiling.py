@@ -10,7 +10,9 @@ result becomes the signal's default.
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cached_property, reduce
 from typing import Any
@@ -33,9 +35,17 @@ _REGIONS: Mapping[str, Mapping[Place, str]] = {
     "provider": {"care": "region"},
     "physician": {},
 }
+# Parameters of signal functions that stand for no relation.
+_NO_RELATION = ("limits", "rules")
 # How the columns of an entity's own row are called beside the rows of its window.
 _OF_ROW = "of_row_"
 _COUNTS = (ops.Count, ops.CountStar, ops.CountDistinct)
+
+
+# Gives a table with `claim_id` and these claim signals for every claim.
+ClaimValues = Callable[[Sequence[Signal]], ir.Table]
+# Builders of several threads share a compiler, so what one of them has at hand is not the compiler's.
+_AT_HAND: ContextVar[ClaimValues | None] = ContextVar("claim values at hand", default=None)
 
 
 @dataclass(frozen=True)
@@ -61,8 +71,26 @@ class Compiled:
     row_columns: frozenset[str]
 
 
+class Rules:
+    """What a signal sees of the rules of its grain: how many of them hit.
+
+    A rule that cannot be evaluated counts as one that did not hit.
+    """
+
+    def __init__(self, hits: Sequence[tuple[Signal, ir.BooleanValue]]) -> None:
+        self._hits = hits
+
+    def count(self, kind: str) -> ir.IntegerValue:
+        """Rules of a kind (`violation`, `suspicion`) whose limit is passed."""
+        own = (hit.fill_null(False).cast("int64") for rule, hit in self._hits if rule.kind == kind)
+        return reduce(operator.add, own, ibis.literal(0, "int64"))
+
+
 class Compiler:
-    """Compiles the signals of one entity; `rolled` are the claim signals that windows may roll up."""
+    """Compiles the signals of one entity.
+
+    `rolled` are the claim signals that windows may roll up, `rules` those that a signal over `rules` counts.
+    """
 
     def __init__(
         self,
@@ -71,19 +99,28 @@ class Compiler:
         *,
         days: int = 365,
         rolled: Mapping[str, Signal] | None = None,
+        rules: Sequence[Signal] = (),
     ) -> None:
         self.limits = limits
         self.relations = Relations(entity, days=days)
         self.rolled = dict(rolled or {})
-        # Where a builder has claim signals at hand as a table, windows read them from there.
-        self.at_hand: Callable[[Sequence[Signal]], ir.Table] | None = None
+        self.rules = tuple(rules)
         self._compiled: dict[str, Compiled] = {}
+
+    @contextmanager
+    def reading(self, claim_values: ClaimValues) -> Iterator[None]:
+        """Within it, windows read claim signals from the table that this gives, instead of computing them."""
+        token = _AT_HAND.set(claim_values)
+        try:
+            yield
+        finally:
+            _AT_HAND.reset(token)
 
     @cached_property
     def nationwide(self) -> Compiler:
         """The same without limits of regions: what can be said where no region is known."""
         days = self.relations.days
-        return Compiler(self.relations.entity, self.limits.nationwide, days=days, rolled=self.rolled)
+        return Compiler(self.relations.entity, self.limits.nationwide, days=days, rolled=self.rolled, rules=self.rules)
 
     @cached_property
     def scopes(self) -> dict[str, Scope]:
@@ -140,11 +177,11 @@ class Compiler:
     # --- evaluating ---------------------------------------------------------------------------------------
 
     def _evaluate(self, signal: Signal) -> ir.Value:
-        unknown = [n for n in signal.scopes if n not in self.scopes and n != "limits"]
+        unknown = [n for n in signal.scopes if n not in self.scopes and n not in _NO_RELATION]
         if unknown:
-            known = ", ".join(self.scopes)
+            known = ", ".join((*self.scopes, *_NO_RELATION))
             raise CatalogueError(
-                f"{signal.id}: {unknown} is no relation of a {self.relations.entity}; there are: {known}, limits."
+                f"{signal.id}: {unknown} is no relation of a {self.relations.entity}; there are: {known}."
             )
         try:
             value = signal.function(**{n: self._argument(n) for n in signal.scopes})
@@ -155,7 +192,15 @@ class Compiler:
         return value
 
     def _argument(self, name: str) -> Any:
+        if name == "rules":
+            return Rules([(rule, self._hit(rule)) for rule in self.rules])
         return self._in_force if name == "limits" else self.scopes[name].stub
+
+    def _hit(self, rule: Signal) -> ir.BooleanValue:
+        """Whether a rule's limit is passed, over stubs; null where it is not known."""
+        value, limit = self._evaluate(rule).cast("float64"), getattr(self._in_force, str(rule.limit))
+        known = value if rule.default is None else value.fill_null(rule.default)
+        return known < limit if rule.riskier == "low" else known > limit
 
     @property
     def _in_force(self) -> LimitsInForce:
@@ -261,9 +306,14 @@ class Compiler:
 
     def of_claims(self, signals: Sequence[Signal]) -> ir.Table:
         """One row for each claim there is: its `claim_id` and these claim signals."""
-        inner = Compiler("claim", self.limits)
+        return self._inner.query(signals)
+
+    @cached_property
+    def _inner(self) -> Compiler:
+        """The compiler of the signals of every claim there is."""
+        inner = Compiler("claim", self.limits, rules=[s for s in self.rolled.values() if s.limit])
         inner.relations = Relations("claim", target=base_table("claims").view())
-        return inner.query(signals)
+        return inner
 
     def _window_signals(self) -> Scope:
         """The window's claims with claim signals as columns: what one claim shows, summed up by its entity."""
@@ -275,7 +325,7 @@ class Compiler:
             plain = window.build((needed - set(names)) | {"claim_id"})
             if not signals:
                 return plain
-            values = (self.at_hand or self.of_claims)(signals)
+            values = (_AT_HAND.get() or self.of_claims)(signals)
             values = values.rename({"_claim": "claim_id"} | {s.name: s.id for s in signals})
             joined = plain.inner_join(values, plain.claim_id == values._claim)
             return joined.select(*plain.columns, *(s.name for s in signals))

@@ -8,11 +8,15 @@ future, indifferent to the order of rows, the same alone as in a crowd, finite a
 from __future__ import annotations
 
 import math
+import os
 import re
 import string
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
+from multiprocessing import get_context
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -24,9 +28,9 @@ import pyarrow as pa
 from fraud.claims.folder import ClaimsFolder, connect
 from fraud.claims.schema import TABLES
 from fraud.errors import CatalogueError
-from fraud.signals.catalogue import Catalogue
+from fraud.signals.catalogue import Catalogue, load_catalogue
 from fraud.signals.definition import LOCALES, Example, Signal
-from fraud.signals.examples import ADMITTED, SNAPSHOT, example_value
+from fraud.signals.examples import ADMITTED, SNAPSHOT, ExampleWorld
 from fraud.signals.frames import FrameBuilder, SignalFrame
 from fraud.signals.inmemory import Leaf, Program, column_of
 from fraud.signals.limits import Limit, Place
@@ -36,8 +40,12 @@ from fraud.signals.sentences import sentence
 
 __all__ = ["Breach", "check_catalogue", "check_on_claims", "check_signal", "tables_of"]
 
+# Examples of each kind that a rule set by law or regulation needs.
+FEWEST_CASES = 3
 # Sums of the same numbers in another order differ in the last digits.
 TOLERANCE = 1e-9
+# Fewer signals than this are not worth a process of their own.
+_SIGNALS_OF_A_WORKER = 64
 _REGION_COLUMNS = {
     ("claim", "insured"): "insured_region",
     ("claim", "care"): "care_region",
@@ -59,23 +67,50 @@ class Breach:
         return f"{self.signal}: {self.point}: {self.detail}"
 
 
-def check_catalogue(catalogue: Catalogue, on: date) -> list[Breach]:
-    """Every breach that needs no data, over all signals; citations must be in force on the day `on`."""
-    found = [b for s in catalogue.signals.values() for b in check_signal(catalogue, s, on)]
+def check_catalogue(catalogue: Catalogue, on: date, *, workers: int | None = None) -> list[Breach]:
+    """Every breach that needs no data, over all signals; citations must be in force on the day `on`.
+
+    A large catalogue is checked by as many processes as there are processors, or as `workers` says.
+    """
+    size = workers or min(os.cpu_count() or 1, -(-len(catalogue.signals) // _SIGNALS_OF_A_WORKER))
+    found = _check_in_parts(catalogue, on, size) if size > 1 else _check_some(catalogue, list(catalogue.signals), on)
     parted = (fault.split(": ", 1) for fault in catalogue.lock_faults())
     found += _limit_breaches(catalogue)
     return found + [Breach(signal, "lock", why) for signal, why in parted]
 
 
-def check_signal(catalogue: Catalogue, signal: Signal, on: date) -> list[Breach]:
-    """Every breach of one signal that needs no data."""
+def _check_in_parts(catalogue: Catalogue, on: date, size: int) -> list[Breach]:
+    """Breaches in the order of the signals; every worker takes each `size`-th of them."""
+    ids = list(catalogue.signals)
+    with ProcessPoolExecutor(size, get_context("spawn")) as pool:
+        parts = [pool.submit(_check_part, catalogue.path, ids[i::size], on) for i in range(size)]
+        found = [b for part in parts for b in part.result()]
+    place = {signal: number for number, signal in enumerate(ids)}
+    return sorted(found, key=lambda b: place[b.signal])
+
+
+def _check_part(room: Path, ids: Sequence[str], on: date) -> list[Breach]:
+    return _check_some(load_catalogue(room), ids, on)
+
+
+def _check_some(catalogue: Catalogue, ids: Iterable[str], on: date) -> list[Breach]:
+    with ExampleWorld(catalogue) as place:
+        return [b for i in ids for b in check_signal(catalogue, catalogue[i], on, place)]
+
+
+def check_signal(catalogue: Catalogue, signal: Signal, on: date, place: ExampleWorld | None = None) -> list[Breach]:
+    """Every breach of one signal that needs no data; `place` is where its examples are computed."""
+    if place is None:
+        with ExampleWorld(catalogue) as own:
+            return check_signal(catalogue, signal, on, own)
     points: Sequence[tuple[str, Callable[[], Iterator[str]]]] = (
         ("documentation", lambda: _documentation(signal)),
         ("sentences", lambda: _sentences(signal)),
         ("citations", lambda: _citations(catalogue, signal, on)),
         ("rule", lambda: _rule(signal)),
-        ("default", lambda: _default(catalogue, signal)),
-        ("examples", lambda: _examples(catalogue, signal)),
+        ("cases", lambda: _cases(catalogue, signal)),
+        ("default", lambda: _default(place, signal)),
+        ("examples", lambda: _examples(catalogue, place, signal)),
     )
     return [Breach(signal.id, point, detail) for point, check in points for detail in _guarded(check)]
 
@@ -129,19 +164,31 @@ def _rule(signal: Signal) -> Iterator[str]:
         yield "a rule names its type of violation (T01…T40)"
 
 
-def _default(catalogue: Catalogue, signal: Signal) -> Iterator[str]:
+def _cases(catalogue: Catalogue, signal: Signal) -> Iterator[str]:
+    """What law or a regulation decides is right on several cases of both kinds, none written twice."""
+    limit = catalogue.limits.get(signal.limit or "")
+    if limit is None or (signal.kind != "violation" and limit.tag != "REG"):
+        return
+    fires = sum(e.fires for e in signal.examples)
+    if min(fires, len(signal.examples) - fires) < FEWEST_CASES:
+        yield f"a rule of law needs {FEWEST_CASES} examples that fire and as many that stay quiet"
+    if len({repr((e.fires, sorted(e.rows.items()))) for e in signal.examples}) < len(signal.examples):
+        yield "an example is written twice"
+
+
+def _default(place: ExampleWorld, signal: Signal) -> Iterator[str]:
     """Without history: no other claim, no line, no code, no registered person or provider."""
     if signal.scopes and set(signal.scopes) <= {"claim", "limits"}:
         return
-    value = example_value(catalogue, signal, Example(None, False, {}))
+    value = place.value(signal, Example(None, False, {}))
     if not _same(value, signal.default):
         yield f"without history the value is {value}, not the default {signal.default}"
 
 
-def _examples(catalogue: Catalogue, signal: Signal) -> Iterator[str]:
+def _examples(catalogue: Catalogue, place: ExampleWorld, signal: Signal) -> Iterator[str]:
     values = {fires: [] for fires in (True, False)}  # type: dict[bool, list[float | None]]
     for number, example in enumerate(signal.examples, 1):
-        value = example_value(catalogue, signal, example)
+        value = place.value(signal, example)
         values[example.fires].append(value)
         if not _same(value, example.value):
             yield f"example {number} gives {value}, not {example.value}"
@@ -149,7 +196,10 @@ def _examples(catalogue: Catalogue, signal: Signal) -> Iterator[str]:
             yield f"example {number} {'stays quiet' if example.fires else 'fires'} at {value}"
     if not values[True] or not values[False]:
         yield "needs at least one example that fires and one that stays quiet"
-    elif signal.riskier != "either" and not _riskier(signal, values[True], values[False]):
+    elif signal.riskier == "either":
+        if set(values[True]) & {None, *values[False]}:
+            yield f"the example that fires ({values[True]}) cannot be told from the quiet one ({values[False]})"
+    elif not _riskier(signal, values[True], values[False]):
         yield f"the example that fires ({values[True]}) is not riskier than the quiet one ({values[False]})"
 
 
@@ -227,7 +277,7 @@ def _riskier(signal: Signal, fires: Iterable[float | None], quiet: Iterable[floa
 def _same(value: float | None, expected: float | None) -> bool:
     if value is None or expected is None:
         return value is None and expected is None
-    return math.isclose(value, float(expected), rel_tol=1e-6, abs_tol=1e-9)
+    return math.isclose(value, float(expected), rel_tol=1e-9, abs_tol=1e-12)
 
 
 # --- on data -----------------------------------------------------------------------------------------------

@@ -48,6 +48,10 @@ class Detection:
         """On what city it was measured."""
         return list(_figures(self.run, _OF_A_RUN))
 
+    def outdated(self, digest: str) -> bool:
+        """Whether the measurement was made with another catalogue than the one of this digest."""
+        return bool(self.run.get("catalogue", digest) != digest)
+
     def of_signal(self, signal_id: str) -> list[Figure]:
         """How often a signal fires and what it finds."""
         return list(_figures(self.signals.get(signal_id, {}), _OF_A_SIGNAL))

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Self
 
 import duckdb
 import numpy as np
@@ -28,7 +28,7 @@ from fraud.signals.frames import FrameBuilder
 from fraud.signals.norms import NORM_SCHEMA
 from fraud.signals.relations import ENTITY_KEYS
 
-__all__ = ["ADMITTED", "SNAPSHOT", "example_tables", "example_value", "world"]
+__all__ = ["ADMITTED", "SNAPSHOT", "ExampleWorld", "example_tables", "example_value", "world"]
 
 ADMITTED = datetime(2024, 6, 12, 9, 0)
 SNAPSHOT = datetime(2024, 7, 1)
@@ -70,14 +70,43 @@ def world(tables: Mapping[str, Sequence[Mapping[str, Any]]]) -> duckdb.DuckDBPyC
 
 def example_value(catalogue: Catalogue, signal: Signal, example: Example) -> float | None:
     """The value that the engine computes for the example; None where it is not known."""
-    tables = example_tables(signal, example)
-    connection = world(tables)
-    try:
-        builder = FrameBuilder(connection, catalogue)
-        builder.use_norms(_arrow(tables["norms"], NORM_SCHEMA))
-        return _value(builder, signal)
-    finally:
-        connection.close()
+    with ExampleWorld(catalogue) as place:
+        return place.value(signal, example)
+
+
+class ExampleWorld:
+    """One connection in which example after example is computed; a context manager.
+
+    Making the tables takes longer than most examples, so only their rows are changed.
+    """
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self._connection = world({})
+        self._builder = FrameBuilder(self._connection, catalogue)
+        self._filled: set[str] = set()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self._connection.close()
+
+    def value(self, signal: Signal, example: Example) -> float | None:
+        """The value of the signal in the world of an example; None where it is not known."""
+        tables = example_tables(signal, example)
+        self._builder.forget()
+        self._fill({name: rows for name, rows in tables.items() if rows})
+        return _value(self._builder, signal)
+
+    def _fill(self, tables: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
+        for name in sorted(self._filled):
+            self._connection.execute(f'DELETE FROM "{name}"')
+        self._filled = set(tables)
+        for name, rows in tables.items():
+            schema = NORM_SCHEMA if name == "norms" else TABLES[name].arrow
+            self._connection.register("_rows", _arrow(rows, schema))
+            self._connection.execute(f'INSERT INTO "{name}" BY NAME SELECT * FROM _rows')
+            self._connection.unregister("_rows")
 
 
 def _value(builder: FrameBuilder, signal: Signal) -> float | None:

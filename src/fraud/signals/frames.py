@@ -9,20 +9,24 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cached_property, reduce
+from functools import cached_property
 from itertools import count
+from pathlib import Path
+from weakref import WeakKeyDictionary
 
 import duckdb
 import ibis
 import ibis.expr.types as ir
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from fraud.claims.schema import TABLES
 from fraud.signals.catalogue import Catalogue
 from fraud.signals.compiling import Compiler
 from fraud.signals.definition import Signal
 from fraud.signals.lineage import absent_columns
-from fraud.signals.norms import learn_norms, no_norms
+from fraud.signals.norms import focus_of, learn_norms, no_norms
 from fraud.signals.peers import AGE_BANDS, Peers, learn_peers
 from fraud.signals.prepared import PREPARED, Source
 from fraud.signals.relations import ENTITY_KEYS
@@ -33,6 +37,7 @@ __all__ = [
     "Reference",
     "SignalFrame",
     "freeze_peers",
+    "joined_frames",
     "months_of_claims",
     "peer_names",
 ]
@@ -97,11 +102,28 @@ class SignalFrame:
 
 
 @dataclass(frozen=True)
+class _Shared:
+    """What builders of one catalogue and length of window have in common: it takes seconds to make."""
+
+    compilers: dict[str, Compiler] = field(default_factory=dict)
+    sql: dict[tuple[str, ...], str] = field(default_factory=dict)
+    absent: dict[tuple[str, frozenset[tuple[str, str]]], tuple[str, ...]] = field(default_factory=dict)
+
+
+_SHARED: WeakKeyDictionary[Catalogue, dict[int, _Shared]] = WeakKeyDictionary()
+
+
+@dataclass(frozen=True)
 class Reference:
     """What scoring compares with, frozen at fitting: norms by case mix, and peers by entity."""
 
     norms: pa.Table = field(default_factory=no_norms)
     peers: Mapping[str, Peers] = field(default_factory=dict)
+
+    @cached_property
+    def focus(self) -> dict[str, str]:
+        """The department that has most claims of a provider, by id."""
+        return focus_of(self.norms)
 
 
 def peer_names(signals: Iterable[Signal]) -> list[str]:
@@ -131,10 +153,12 @@ class FrameBuilder:
         self.present = present
         self.reference = reference or Reference()
         self.skipped: dict[str, str] = {}
-        self._compilers: dict[str, Compiler] = {}
-        self._sql: dict[tuple[str, ...], str] = {}
+        self._shared = _SHARED.setdefault(catalogue, {}).setdefault(days, _Shared())
         self._sources: dict[tuple[str, str], Source] = {}
+        self._usable: dict[str, str] = {}
         self._rolled: dict[str, str] = {}
+        self._tables: list[str] = []
+        self._of_all: SignalFrame | None = None
         self.use_norms(self.reference.norms)
 
     def use_norms(self, norms: pa.Table) -> None:
@@ -143,9 +167,16 @@ class FrameBuilder:
         self.connection.execute("CREATE OR REPLACE TABLE norms AS SELECT * FROM _norms")
         self.connection.unregister("_norms")
         # Claim signals compare with norms, so those at hand hold no longer.
+        self.forget()
+
+    def forget(self) -> None:
+        """Let go of what was computed from the tables: to be called when they have changed."""
         for name in set(self._rolled.values()):
+            self.connection.execute(f'DROP VIEW "{name}"')
+        for name in self._tables:
             self.connection.execute(f'DROP TABLE "{name}"')
-        self._rolled, self._sql = {}, {}
+        self._rolled, self._tables, self._of_all = {}, [], None
+        self._sources.clear()
 
     def learn_norms(self) -> pa.Table:
         """Learn norms from the attached claims and use them from now on."""
@@ -154,70 +185,115 @@ class FrameBuilder:
         return norms
 
     def compiler(self, entity: str) -> Compiler:
-        """The compiler of an entity's signals."""
-        if entity not in self._compilers:
-            self._compilers[entity] = self.catalogue.compiler(entity, self.days)
-        return self._compilers[entity]
+        """The compiler of an entity's signals; builders of one catalogue share it."""
+        compilers = self._shared.compilers
+        if entity not in compilers:
+            compilers[entity] = self.catalogue.compiler(entity, self.days)
+        return compilers[entity]
 
     def usable(self, signals: Iterable[Signal]) -> list[Signal]:
         """Signals whose columns are there; the others are added to `skipped` with the reason."""
-        kept = []
-        for s in signals:
-            absent = absent_columns(self.compiler(s.entity), s, self.present) if self.present is not None else ()
-            if absent:
-                self.skipped[s.id] = f"the data lack {', '.join(absent)}"
-            else:
-                kept.append(s)
-        return kept
+        listed = list(signals)
+        for s in listed:
+            if s.id not in self._usable:
+                absent = self._absent(s)
+                self._usable[s.id] = f"the data lack {', '.join(absent)}" if absent else ""
+        self.skipped |= {s.id: why for s in listed if (why := self._usable[s.id])}
+        return [s for s in listed if not self._usable[s.id]]
+
+    def _absent(self, signal: Signal) -> tuple[str, ...]:
+        """Columns that the signal needs and the data lack; traced once for data that lack the same."""
+        key = signal.id, self._lacking
+        if key not in self._shared.absent:
+            own = absent_columns(self.compiler(signal.entity), signal, self.present) if self.present is not None else ()
+            self._shared.absent[key] = own
+        return self._shared.absent[key]
+
+    @cached_property
+    def _lacking(self) -> frozenset[tuple[str, str]]:
+        """The canonical (table, column) pairs that the data do not hold."""
+        if self.present is None:
+            return frozenset()
+        held = {(t, c) for t, columns in self.present.items() for c in columns}
+        return frozenset((t, c) for t, table in TABLES.items() for c in table.by_name) - held
 
     def sql(self, signals: Sequence[Signal]) -> str:
         """The query of one entity's signals, as DuckDB runs it."""
         key = tuple(s.id for s in signals)
-        if key not in self._sql:
+        if key not in self._shared.sql:
             compiler = self.compiler(signals[0].entity)
-            compiler.at_hand = lambda rolled: self._roll_up(compiler, rolled)
-            try:
-                self._sql[key] = str(ibis.to_sql(compiler.query(signals), dialect="duckdb"))
-            finally:
-                compiler.at_hand = None
-        return self._sql[key]
+            with compiler.reading(_claim_values):
+                self._shared.sql[key] = str(ibis.to_sql(compiler.query(signals), dialect="duckdb"))
+        return self._shared.sql[key]
 
-    def _roll_up(self, compiler: Compiler, signals: Sequence[Signal]) -> ir.Table:
-        """Claim signals of every claim as a table: computed once, whatever kinds of entity roll them up."""
+    def _roll_up(self, entity: str, signals: Sequence[Signal]) -> None:
+        """Make claim signals of every claim readable as `claim_values`: computed once for all kinds of entity."""
+        self._hold_frame()
         missing = [s for s in signals if s.id not in self._rolled]
         if missing:
-            query = ibis.to_sql(compiler.of_claims(missing), dialect="duckdb")
-            self._hold(f"({query})", [s.id for s in missing])
-        held: dict[str, list[str]] = {}
-        for s in signals:
-            held.setdefault(self._rolled[s.id], []).append(s.id)
-        tables = [ibis.table({"claim_id": "string", **dict.fromkeys(i, "float64")}, name=n) for n, i in held.items()]
-        return reduce(lambda left, right: left.inner_join(right, "claim_id"), tables)
+            self._hold(f"({self._sql_of_claims(entity, missing)})", [s.id for s in missing])
+        columns = ", ".join(f'"{self._rolled[s.id]}"."{s.id}"' for s in signals)
+        first, *others = dict.fromkeys(self._rolled[s.id] for s in signals)
+        joins = " ".join(f'JOIN "{name}" USING (claim_id)' for name in others)
+        query = f'SELECT "{first}".claim_id, {columns} FROM "{first}" {joins}'
+        self.connection.execute(f"CREATE OR REPLACE TEMP VIEW {_VALUES} AS {query}")
+
+    def _sql_of_claims(self, entity: str, signals: Sequence[Signal]) -> str:
+        key = ("of claims", *(s.id for s in signals))
+        if key not in self._shared.sql:
+            self._shared.sql[key] = str(ibis.to_sql(self.compiler(entity).of_claims(signals), dialect="duckdb"))
+        return self._shared.sql[key]
 
     def _hold(self, values: str, names: Sequence[str]) -> None:
         """Keep claim signals as a table; `values` is what to select them from."""
-        table = f"claim_values_{next(_TABLES)}"
         columns = ", ".join(f'"{name}"' for name in ("claim_id", *names))
+        table = f"rows_of_values_{next(_TABLES)}"
         self.connection.execute(f'CREATE TEMP TABLE "{table}" AS SELECT {columns} FROM {values}')
-        self._rolled |= dict.fromkeys(names, table)
+        self._tables.append(table)
+        self._name_values(f'"{table}"', names)
 
-    @cached_property
-    def _rolled_up(self) -> frozenset[str]:
-        """Claim signals that some entity of the catalogue rolls up."""
+    def _name_values(self, source: str, names: Sequence[str]) -> None:
+        view = f"held_values_{next(_TABLES)}"
+        self.connection.execute(f'CREATE TEMP VIEW "{view}" AS SELECT * FROM {source}')
+        self._rolled |= dict.fromkeys(names, view)
+
+    def holds(self, signal: Signal) -> bool:
+        """Whether the values of a claim signal are at hand for every claim, to be rolled up."""
+        return signal.id in self._rolled
+
+    def hold_files(self, files: Sequence[Path], names: Sequence[str]) -> None:
+        """Roll claim signals up from parquet files, which together have every claim once with these columns."""
+        paths = ", ".join("'" + str(p).replace("'", "''") + "'" for p in files)
+        self._name_values(f"read_parquet([{paths}])", names)
+
+    def rolled_by(self, signals: Iterable[Signal]) -> list[Signal]:
+        """Claim signals that these signals of entities roll up, in the order of the catalogue."""
         names = {s.name: s.id for s in self.catalogue.of("claim")}
-        others = [s for entity in ENTITY_KEYS for s in self.catalogue.of(entity) if "window_signals" in s.scopes]
         read = (
-            self.compiler(s.entity).needed(r) for s in others for r in self.compiler(s.entity).compile(s).reductions
+            self.compiler(s.entity).needed(r)
+            for s in signals
+            if "window_signals" in s.scopes
+            for r in self.compiler(s.entity).compile(s).reductions
+            if r.scope.name == "window_signals"
         )
-        return frozenset(names[n] for columns in read for n in columns if n in names)
+        wanted = {names[n] for columns in read for n in columns if n in names}
+        return [s for s in self.catalogue.of("claim") if s.id in wanted]
 
     def claims(self, signals: Sequence[Signal], target: str = "claims") -> SignalFrame:
         """Claim signals for every row of the relation named `target`."""
         if target != "target":
             self.connection.execute(f'CREATE OR REPLACE TEMP VIEW "target" AS SELECT * FROM "{target}"')
-        columns = "claim_id, visit_type, substr(primary_diagnosis, 1, 3)"
-        every = target == "claims"
-        return self._frame("claim", signals, f'SELECT {columns} FROM "target"', ["claim_id"], hold=every)
+        frame = self._frame("claim", signals, _CLAIM_ATTRIBUTES, ["claim_id"])
+        if target == "claims":
+            # Kept until an entity asks what its claims show; new norms make it void.
+            self._of_all = frame
+        return frame
+
+    def claim_rows(self, target: str = "claims") -> tuple[pa.Table, tuple[tuple[str | None, ...], ...]]:
+        """The ids of the claims of a relation in order, and for each what makes peers of it."""
+        if target != "target":
+            self.connection.execute(f'CREATE OR REPLACE TEMP VIEW "target" AS SELECT * FROM "{target}"')
+        return self._rows(_CLAIM_ATTRIBUTES, ["claim_id"])
 
     def entities(self, signals: Sequence[Signal], entity: str, pairs: pa.Table) -> SignalFrame:
         """Windowed signals of one entity for `pairs` of (entity_id, snapshot), without peer columns."""
@@ -281,26 +357,28 @@ class FrameBuilder:
         out[0][:, columns], out[1][:, columns] = z[:, places], percentile[:, places]
         return out[0], out[1]
 
-    def _frame(
-        self, entity: str, signals: Sequence[Signal], attributes: str, keys: list[str], *, hold: bool = False
-    ) -> SignalFrame:
-        """The frame of the rows at hand; `hold` keeps of all claims what entities roll up."""
-        order = ", ".join(keys)
-        who = self.connection.sql(f"SELECT * FROM ({attributes}) ORDER BY {order}").to_arrow_table()
+    def _rows(self, attributes: str, keys: list[str]) -> tuple[pa.Table, tuple[tuple[str | None, ...], ...]]:
+        """Keys in order, and what makes peers of each row."""
+        who = self.connection.sql(f"SELECT * FROM ({attributes}) ORDER BY {', '.join(keys)}").to_arrow_table()
         own = tuple(zip(*(who.column(i).to_pylist() for i in range(len(keys), who.num_columns)), strict=True))
+        return who.select(keys), own
+
+    def _frame(self, entity: str, signals: Sequence[Signal], attributes: str, keys: list[str]) -> SignalFrame:
+        """The frame of the rows at hand."""
+        who, own = self._rows(attributes, keys)
         if not signals:
-            return SignalFrame(entity, who.select(keys), (), np.empty((who.num_rows, 0)), own)
+            return SignalFrame(entity, who, (), np.empty((who.num_rows, 0)), own)
         cases = {s.id: c for s in signals if s.peer and (c := s.cases)}
+        if rolled := self.rolled_by([*signals, *cases.values()]):
+            self._roll_up(entity, rolled)
         names = tuple(s.id for s in signals)
-        query = f"{self.sql([*signals, *cases.values()])} ORDER BY {order}"
+        query = f"{self.sql([*signals, *cases.values()])} ORDER BY {', '.join(keys)}"
         found = self._read(query, (*names, *(c.id for c in cases.values())), who.num_rows)
         values = found[:, : len(names)]
-        if hold:
-            self._hold_claims(who.column(0), names, values)
         totals = np.full_like(values, np.nan) if cases else None
         for place, signal_id in enumerate(cases, len(names)):
             totals[:, names.index(signal_id)] = found[:, place]  # type: ignore[index]
-        return SignalFrame(entity, who.select(keys), names, values, own, totals)
+        return SignalFrame(entity, who, names, values, own, totals)
 
     def _read(self, query: str, names: Sequence[str], rows: int) -> np.ndarray:
         """Rows × columns of a query, batch after batch: the whole of it is held only once."""
@@ -311,20 +389,30 @@ class FrameBuilder:
             first += batch.num_rows
         return values
 
-    def _hold_claims(self, ids: pa.ChunkedArray, names: Sequence[str], values: np.ndarray) -> None:
-        """Keep of the frame of all claims what entities roll up."""
-        rolled = [n for n in names if n in self._rolled_up and n not in self._rolled]
+    def _hold_frame(self) -> None:
+        """Keep, of the frame of all claims, what the catalogue's entities roll up, and let go of the frame."""
+        frame, self._of_all = self._of_all, None
+        if frame is None:
+            return
+        others = (s for entity in ENTITY_KEYS for s in self.catalogue.of(entity))
+        rolled = [s.id for s in self.rolled_by(others) if s.id in frame.position and not self.holds(s)]
         if rolled:
-            columns = {n: pa.array(values[:, names.index(n)], from_pandas=True) for n in rolled}
-            self.connection.register("_values", pa.table({"claim_id": ids, **columns}))
+            columns = {n: pa.array(frame.column(n), from_pandas=True) for n in rolled}
+            self.connection.register("_values", pa.table({"claim_id": frame.keys.column(0), **columns}))
             self._hold("_values", rolled)
             self.connection.unregister("_values")
 
 
+# The relation of claim signals that windows read, where a builder computes them.
+_VALUES = "claim_values"
 # Rows that are read at once.
 _BATCH = 100_000
 _KEY = "entity_id, snapshot"
 _SQL_TYPES = {"string": "VARCHAR", "timestamp(6)": "TIMESTAMP", "int64": "BIGINT", "float64": "DOUBLE", "date": "DATE"}
+
+
+def _claim_values(signals: Sequence[Signal]) -> ir.Table:
+    return ibis.table({"claim_id": "string", **{s.id: "float64" for s in signals}}, name=_VALUES)
 
 
 def _empty(name: str) -> str:
@@ -338,11 +426,16 @@ def _age_band_sql() -> str:
     return f"CASE WHEN p.birth_date IS NULL THEN NULL {' '.join(bands)} ELSE '{AGE_BANDS[-1][1]}' END"
 
 
+_CLAIM_ATTRIBUTES = 'SELECT claim_id, visit_type, substr(primary_diagnosis, 1, 3) FROM "target"'
 # An entity that the attribute table does not know is still a row, with unknown attributes.
 _ATTRIBUTES = {
     "provider": """
-        SELECT e.entity_id, e.snapshot, p.kind, p.level, p.region
-        FROM entities e LEFT JOIN providers p ON p.provider_id = e.entity_id""",
+        SELECT e.entity_id, e.snapshot, p.kind, p.level, p.region, f.focus
+        FROM entities e LEFT JOIN providers p ON p.provider_id = e.entity_id
+        LEFT JOIN (
+            SELECT regexp_extract(code, '^(.*)[|]', 1) AS provider_id, regexp_extract(code, '[^|]*$') AS focus
+            FROM norms WHERE domain = 'focus'
+        ) f ON f.provider_id = e.entity_id""",
     "physician": """
         SELECT e.entity_id, e.snapshot, p.specialty, h.level, h.region
         FROM entities e LEFT JOIN physicians p ON p.physician_id = e.entity_id
@@ -362,6 +455,23 @@ def months_of_claims(connection: duckdb.DuckDBPyConnection, entity: str, target:
     return connection.sql(query).to_arrow_table()
 
 
+def joined_frames(frames: Sequence[SignalFrame]) -> SignalFrame:
+    """Frames of the same columns below one another, in the order of their keys."""
+    if len(frames) == 1:
+        return frames[0]
+    first = frames[0]
+    keys = pa.concat_tables([f.keys for f in frames])
+    order = pc.sort_indices(keys, sort_keys=[(n, "ascending") for n in keys.column_names]).to_numpy()
+    totals = None
+    if first.totals is not None:
+        totals = np.vstack([f.totals for f in frames if f.totals is not None])[order]
+    own = [row for f in frames for row in f.attributes]
+    values = np.vstack([f.values for f in frames])[order]
+    return SignalFrame(first.entity, keys.take(order), first.names, values, tuple(own[i] for i in order), totals)
+
+
 def freeze_peers(frame: SignalFrame) -> Peers:
     """The distributions of a raw frame, by peer group."""
-    return learn_peers(frame.entity, frame.names, frame.values, frame.attributes, frame.totals)
+    # Every claim is a row of its own; an entity has one for each snapshot.
+    ids = None if frame.entity == "claim" else frame.ids
+    return learn_peers(frame.entity, frame.names, frame.values, frame.attributes, frame.totals, ids)

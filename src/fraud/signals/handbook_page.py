@@ -95,6 +95,7 @@ class _Book:
             "counts": self._counts(),
             "digest": self.catalogue.digest.removeprefix("sha256:")[:12],
             "measured": self.found.measured,
+            "outdated": self.found.outdated(self.catalogue.digest),
             "types": types,
             "known": self.catalogue.signals,
             "folders": self._folders(),

@@ -12,22 +12,16 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import ibis.expr.datatypes as dt
 import ibis.expr.operations as ops
 import numpy as np
 
 from fraud.errors import CatalogueError
+from fraud.signals.reducing import Column, Grouped, distinct_counts, extremes, means, one_by_one, rows_of, sums
 
 __all__ = ["Column", "Leaf", "Program", "column_of"]
-
-
-class Column(NamedTuple):
-    """Values and whether each is known; a column of one row is broadcast."""
-
-    values: np.ndarray
-    known: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -43,6 +37,7 @@ class Leaf:
 
 
 Step = Callable[..., Column]
+_Made = tuple[int, Step, tuple[int, ...], Grouped | None]
 # For a relation and a column of it: what the request brings, or the expression that derives it. Without a column
 # name: the leaf that stands for the relation's rows.
 Resolve = Callable[[ops.Relation, str], "Leaf | ops.Value"]
@@ -51,14 +46,17 @@ Resolve = Callable[[ops.Relation, str], "Leaf | ops.Value"]
 class Program:
     """Expressions as steps; each distinct sub-expression is computed once.
 
-    `resolve` says for a column of a scope whether the request brings it or which expression derives it.
+    `resolve` says for a column of a scope whether the request brings it or which expression derives it. `single` is
+    the scope with one row for each request.
     """
 
-    def __init__(self, resolve: Resolve) -> None:
+    def __init__(self, resolve: Resolve, single: str = "claim") -> None:
         self.leaves: list[tuple[int, Leaf]] = []
         self._resolve = resolve
+        self._single = single
         self._places: dict[Any, int] = {}
-        self._steps: list[tuple[int, Step, tuple[int, ...]]] = []
+        self._steps: list[_Made] = []
+        self._scopes: list[str | None] = []
 
     def add(self, expression: ops.Value) -> int:
         """The place of an expression's value; raises `CatalogueError` for an operation that is not there."""
@@ -67,25 +65,56 @@ class Program:
             self._places[expression] = place
         return self._places[expression]
 
+    def scope(self, place: int) -> str | None:
+        """The scope whose rows the column at a place runs over; None for a constant."""
+        return self._scopes[place]
+
     def run(self, leaves: Mapping[int, Column]) -> list[Column]:
-        """Values of all places, given those of the leaves by their place."""
-        values: list[Any] = [None] * (len(self.leaves) + len(self._steps))
-        for place, column in leaves.items():
-            values[place] = column
+        """Values of all places for one request, given those of the leaves by their place."""
+        values = self._start(leaves)
         with np.errstate(all="ignore"):
-            for place, step, arguments in self._steps:
+            for place, step, arguments, _ in self._steps:
                 values[place] = step(*(values[i] for i in arguments))
         return values
+
+    def run_many(self, leaves: Mapping[int, Column], owners: Mapping[str, np.ndarray], size: int) -> list[Column]:
+        """Values of all places for `size` requests at once.
+
+        The rows of each scope are those of the requests one after another; `owners` says to which request each
+        belongs, for every scope but the single one. Sums are added up in another order than by `run`.
+        """
+        values = self._start(leaves)
+        with np.errstate(all="ignore"):
+            for place, step, arguments, grouped in self._steps:
+                scope = self._scope_of(arguments)
+                own = [self._spread_out(values[i], self._scopes[i], scope, owners) for i in arguments]
+                owner = owners.get(scope) if grouped and scope else None
+                values[place] = step(*own) if grouped is None or owner is None else grouped(own, owner, size)
+        return values
+
+    def _start(self, leaves: Mapping[int, Column]) -> list[Any]:
+        values: list[Any] = [None] * self._next
+        for place, column in leaves.items():
+            values[place] = column
+        return values
+
+    def _spread_out(
+        self, column: Column, own: str | None, scope: str | None, owners: Mapping[str, np.ndarray]
+    ) -> Column:
+        """A column of one row for each request, repeated for every row of the scope that it meets."""
+        if own != self._single or scope is None or scope not in owners:
+            return column
+        return Column(column.values[owners[scope]], column.known[owners[scope]])
 
     def _add(self, node: ops.Value) -> int:
         if isinstance(node, ops.Field):
             return self._found(self._resolve(node.rel, node.name))
         if isinstance(node, ops.CountStar):
             rows = self._found(self._resolve(node.arg, ""))
-            return self._append(_count_rows, (rows,) if node.where is None else (rows, self.add(node.where)))
+            return self._append(_count_rows, (rows,) if node.where is None else (rows, self.add(node.where)), rows_of)
         step, arguments = _step(node)
         places = tuple(self.add(a) for a in arguments)
-        return self._append(step, places)
+        return self._append(step, places, _by_owner(node) if isinstance(node, ops.Reduction) else None)
 
     def _found(self, found: Leaf | ops.Value) -> int:
         return self._leaf(found) if isinstance(found, Leaf) else self.add(found)
@@ -94,16 +123,23 @@ class Program:
         if leaf not in self._places:
             self._places[leaf] = self._next
             self.leaves.append((self._next, leaf))
+            self._scopes.append(leaf.scope)
         return self._places[leaf]
 
-    def _append(self, step: Step, places: tuple[int, ...]) -> int:
+    def _append(self, step: Step, places: tuple[int, ...], grouped: Grouped | None) -> int:
         place = self._next
-        self._steps.append((place, step, places))
+        self._steps.append((place, step, places, grouped))
+        self._scopes.append(self._single if grouped else self._scope_of(places))
         return place
+
+    def _scope_of(self, places: Sequence[int]) -> str | None:
+        """The scope with many rows among those of some places, else the single one, else none."""
+        found = {self._scopes[i] for i in places} - {None}
+        return next((s for s in found if s != self._single), next(iter(found), None))
 
     @property
     def _next(self) -> int:
-        return len(self.leaves) + len(self._steps)
+        return len(self._scopes)
 
 
 def column_of(values: Sequence[Any], kind: dt.DataType) -> Column:
@@ -181,7 +217,14 @@ def _coalesce(*columns: Column) -> Column:
 
 def _if_else(condition: Column, yes: Column, no: Column) -> Column:
     true = condition.values & condition.known
-    return Column(np.where(true, yes.values, no.values), np.where(true, yes.known, no.known))
+    chosen, other = _alike(yes.values, no.values), _alike(no.values, yes.values)
+    return Column(np.where(true, chosen, other), np.where(true, yes.known, no.known))
+
+
+def _alike(values: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Values beside others of a type: a null has none of its own, and takes theirs."""
+    typeless = values.dtype == object and other.dtype != object
+    return np.zeros(values.shape, other.dtype) if typeless else values
 
 
 def _cases(node: ops.SearchedCase) -> tuple[Step, tuple[ops.Value, ...]]:
@@ -357,6 +400,26 @@ def _collected(node: ops.ArrayCollect) -> tuple[Step, tuple[ops.Value, ...]]:
     return step, (node.arg,) if node.where is None else (node.arg, node.where)
 
 
+# --- the same reductions for many requests ------------------------------------------------------------------
+
+
+def _by_owner(node: ops.Reduction) -> Grouped:
+    """How a reduction is computed for each request; what has no way of its own takes one request after another."""
+    for kind, grouped in _GROUPED.items():
+        if isinstance(node, kind):
+            return grouped
+    step, _ = _step(node)
+    return lambda columns, owner, size: one_by_one(step, columns, owner, size)
+
+
+_GROUPED: Mapping[type, Grouped] = {
+    ops.Sum: sums,
+    ops.Mean: means,
+    ops.Max: extremes(np.maximum),
+    ops.Min: extremes(np.minimum),
+    ops.Count: rows_of,
+    ops.CountDistinct: distinct_counts,
+}
 _MAKERS: Mapping[type, Callable[[Any], tuple[Step, tuple[ops.Value, ...]]]] = {
     ops.Equals: _both(operator.eq),
     ops.NotEquals: _both(operator.ne),

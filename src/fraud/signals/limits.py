@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from functools import cached_property
 from pathlib import Path
@@ -20,7 +20,18 @@ import ibis.expr.types as ir
 
 from fraud.errors import CatalogueError, nearest
 
-__all__ = ["PLACES", "InForce", "Limit", "Limits", "LimitsInForce", "Place", "Source", "load_limits", "load_sources"]
+__all__ = [
+    "PLACES",
+    "InForce",
+    "Limit",
+    "Limits",
+    "LimitsInForce",
+    "Occasion",
+    "Place",
+    "Source",
+    "load_limits",
+    "load_sources",
+]
 
 TAGS = ("REG", "LOC", "LIT", "SEED", "DEF")
 Place = Literal["insured", "care"]
@@ -143,6 +154,18 @@ class Limit:
         every = self.newest is None
         values = (replace(v, value=value) if every or not v.regions else v for v in self.values)
         return replace(self, values=tuple(values))
+
+
+@dataclass(frozen=True)
+class Occasion:
+    """The day of care (or of a snapshot) and the regions by which a row is judged; null: not known."""
+
+    day: date
+    regions: Mapping[Place, str | None] = field(default_factory=dict)
+
+    def limit(self, limit: Limit) -> float | None:
+        """What was in force then and there, or None."""
+        return limit.on(self.day, self.regions.get(limit.place))
 
 
 @dataclass(frozen=True)

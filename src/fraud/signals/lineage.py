@@ -28,8 +28,11 @@ def columns_read(compiler: Compiler, signal: Signal) -> frozenset[tuple[str, str
 def absent_columns(compiler: Compiler, signal: Signal, present: Mapping[str, Iterable[str]]) -> tuple[str, ...]:
     """Columns `table.column` that the signal needs and the data lack, in name order.
 
-    Regions are no need: where they are not known, the limits of the country hold.
+    Regions are no need: where they are not known, the limits of the country hold. Nor is anything to a signal
+    that counts rules: it counts those that can be evaluated.
     """
+    if "rules" in signal.scopes:
+        return ()
     missing = _missing(compiler, signal, present)
     if missing and any(compiler.limits[name].is_local for name in compiler.limits):
         missing = _missing(compiler.nationwide, signal, present)

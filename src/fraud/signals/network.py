@@ -164,36 +164,33 @@ def _terminals(base: Windowed) -> Scope:
 # --- referrals ----------------------------------------------------------------------------------------------
 
 
-def _stays(name: str) -> ir.Table:
-    claims = base_table("claims").view()
+def _visits(claims: ir.Table, *key: str) -> ir.Table:
+    seen = claims.filter(claims.visit_type.isin(("outpatient", "emergency", "chronic")))
+    return seen.select(*key, "patient_id", "settled_at", other_id=seen.provider_id, visit_at=seen.admitted_at)
+
+
+def _stays(claims: ir.Table, *key: str) -> ir.Table:
     stays = claims.filter(claims.visit_type == "inpatient")
-    return stays.select(
-        stays.patient_id,
-        stays.settled_at,
-        **{f"{name}_claim": stays.claim_id},
-        other_id=stays.provider_id,
-        at=stays.admitted_at,
-    )
+    own = {"other_id": stays.provider_id, "stay": stays.claim_id, "stay_at": stays.admitted_at}
+    return stays.select(*key, "patient_id", "settled_at", **own)
 
 
-def _followed(visit_at: ir.TimestampValue, stay_at: ir.TimestampValue) -> ir.BooleanValue:
-    gap = stay_at.date().delta(visit_at.date(), unit="day")
-    return (gap >= 0) & (gap <= REFERRAL_DAYS)
+def _soon_after(base: Windowed, visits: ir.Table, stays: ir.Table, here: ir.Table, elsewhere: ir.Table) -> ir.Table:
+    """Stays soon after a visit, by the other provider: one of both is `here`, in the window, the other `elsewhere`."""
+    gap = stays.stay_at.date().delta(visits.visit_at.date(), unit="day")
+    soon = (gap >= 0) & (gap <= REFERRAL_DAYS)
+    pairs = [here.patient_id == elsewhere.patient_id, here.entity_id != elsewhere.other_id]
+    both = here.inner_join(elsewhere, [*pairs, soon, *_known(elsewhere, here, base.days)])
+    both = both.select(*(here[k] for k in base.key), elsewhere.other_id, stays.stay).distinct()
+    return both.group_by([*base.key, "other_id"]).aggregate(stays=both.count())
 
 
 def _referrals(base: Windowed) -> Scope:
     """Hospitals that admitted this provider's patients soon after a visit here, beside their share of all stays."""
 
     def build(base: Windowed) -> ir.Table:
-        window = base.in_window()
-        visits = window.filter(window.visit_type.isin(("outpatient", "emergency", "chronic")))
-        visits = visits.select(*base.key, "patient_id", visit_at=visits.admitted_at)
-        stays = _stays("stay")
-        sent = [visits.patient_id == stays.patient_id, visits.entity_id != stays.other_id]
-        after = [_followed(visits.visit_at, stays.at), *_known(stays, visits, base.days)]
-        both = visits.inner_join(stays, [*sent, *after])
-        both = both.select(*(visits[k] for k in base.key), stays.other_id, stays.stay_claim).distinct()
-        return both.group_by([*base.key, "other_id"]).aggregate(stays=both.count())
+        visits, stays = _visits(base.in_window(), *base.key), _stays(base_table("claims").view())
+        return _soon_after(base, visits, stays, visits, stays)
 
     doc = f"hospitals with stays of patients who had been here at most {REFERRAL_DAYS} days before"
     return _scope(base, "referrals", doc, ("other_id", "stays"), build)
@@ -203,17 +200,8 @@ def _feeders(base: Windowed) -> Scope:
     """Providers whose patients were admitted here soon after a visit there."""
 
     def build(base: Windowed) -> ir.Table:
-        window = base.in_window()
-        stays = window.filter(window.visit_type == "inpatient")
-        stays = stays.select(*base.key, "patient_id", "claim_id", stay_at=stays.admitted_at)
-        claims = base_table("claims").view()
-        visits = claims.filter(claims.visit_type.isin(("outpatient", "emergency", "chronic")))
-        visits = visits.select("patient_id", "settled_at", other_id=visits.provider_id, visit_at=visits.admitted_at)
-        came = [stays.patient_id == visits.patient_id, stays.entity_id != visits.other_id]
-        before = [_followed(visits.visit_at, stays.stay_at), *_known(visits, stays, base.days)]
-        both = stays.inner_join(visits, [*came, *before])
-        both = both.select(*(stays[k] for k in base.key), stays.claim_id, visits.other_id).distinct()
-        return both.group_by([*base.key, "other_id"]).aggregate(stays=both.count())
+        stays, visits = _stays(base.in_window(), *base.key), _visits(base_table("claims").view())
+        return _soon_after(base, visits, stays, stays, visits)
 
     doc = f"providers where patients of stays here had been at most {REFERRAL_DAYS} days before"
     return _scope(base, "feeders", doc, ("other_id", "stays"), build)

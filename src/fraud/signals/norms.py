@@ -10,17 +10,21 @@ import duckdb
 import ibis
 import ibis.expr.types as ir
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from fraud.signals.casemix import admission_code, mix_code
 from fraud.signals.lookups import billed_services, item_pairs
 from fraud.signals.relations import NORM_COLUMNS, base_table, case_code, stay_days
 
-__all__ = ["NORM_SCHEMA", "SHRINK", "learn_norms", "no_norms"]
+__all__ = ["MIXED", "NORM_SCHEMA", "SHRINK", "focus_of", "learn_norms", "no_norms"]
 
 # A rare case leans on the mean of its kind of care: as if this many usual cases had been seen as well.
 SHRINK = 20
 # Services that were billed together less often than this have no share worth keeping.
 RARE_PAIR = 5
+# The focus of a house where no department has more than half of its claims; with few claims it has none.
+MIXED = "mixed"
+FEWEST_CLAIMS = 10
 NORM_SCHEMA = pa.schema(
     [
         ("domain", pa.string()),
@@ -46,11 +50,12 @@ def learn_norms(connection: duckdb.DuckDBPyConnection) -> pa.Table:
     that have them, and for items the mean unit price. `mix` is the case by the patient's age and registered
     conditions, shrunk towards the case; `weight` the DRG weight of a stay by the same, as its amount; `admission`
     the share of the visits with a diagnosis that are stays; `pair` the share of the claims with the first of two
-    services that have the second as well.
+    services that have the second as well. `focus` is the provider with the department that has more than half of its
+    claims, `mixed` where none has, and the share that it has of them.
     """
     cases = (_cases(), _mixes(), _weights(), _admissions())
     codes = (_codes("diagnoses", "diagnosis", "code"), _codes("procedures", "procedure", "code"))
-    found = ibis.union(*cases, *codes, _items(), _pairs()).order_by(["domain", "code"])
+    found = ibis.union(*cases, *codes, _items(), _pairs(), _focuses()).order_by(["domain", "code"])
     return connection.sql(ibis.to_sql(found, dialect="duckdb")).to_arrow_table().cast(NORM_SCHEMA)
 
 
@@ -128,6 +133,30 @@ def _pairs() -> ir.Table:
     both = both.filter(both.n >= RARE_PAIR).inner_join(single, "item_code")
     code = both.item_code + "|" + both.other_code
     return _norm(both.mutate(code=code), "pair", share=both.n / both.claims)
+
+
+def _focuses() -> ir.Table:
+    claims = base_table("claims")
+    told = claims.filter(claims.department.notnull(), claims.provider_id.notnull())
+    parts = told.group_by(["provider_id", "department"]).aggregate(n=told.count())
+    houses = parts.group_by("provider_id").aggregate(total=parts.n.sum())
+    houses = houses.filter(houses.total >= FEWEST_CLAIMS)
+    both = parts.inner_join(houses, "provider_id")
+    main = both.filter(2 * both.n > both.total)
+    # What stands behind the last stroke of a code is the department.
+    name = main.department.replace("|", "/")
+    main = main.select("provider_id", "total", code=main.provider_id + "|" + name, share=main.n / main.total)
+    rest = houses.anti_join(main, "provider_id")
+    rest = rest.select("provider_id", "total", code=rest.provider_id + f"|{MIXED}", share=ibis.null("float64"))
+    found = main.union(rest)
+    return _norm(found.select("code", "share", n=found.total), "focus", share=found.share)
+
+
+def focus_of(norms: pa.Table) -> dict[str, str]:
+    """The focus of each provider that has one, by id."""
+    codes = norms.filter(pc.equal(norms["domain"], "focus"))["code"].to_pylist()
+    parts = (str(code).rpartition("|") for code in codes)
+    return {provider_id: department for provider_id, _, department in parts}
 
 
 def _codes(table: str, domain: str, column: str) -> ir.Table:

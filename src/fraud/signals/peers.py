@@ -1,6 +1,9 @@
 """Peers: who an entity is compared with, and where it stands among them, frozen with a model.
 
-An entity's group is the finest one with at least `MIN_PEERS` members. Its robust z-score is
+An entity's group is the finest one with at least `MIN_PEERS` members, each counted once however many snapshots it
+has. Houses of one kind and level with the same focus, the department that has most of their claims, are alike enough
+to be peers when there are `FEWEST_ALIKE` of them; where no departments are known, the region makes peers. The robust
+z-score is
 (value − median) / (1.4826 · MAD); its percentile is the share of peers below it, ties counted half.
 
 A rate that rests on few cases is far out by chance. A signal that declares its `total` is therefore shrunk before
@@ -10,7 +13,7 @@ distribution and frozen with it. The percentile stays that of the rate as it is 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -19,6 +22,7 @@ import pyarrow as pa
 
 __all__ = [
     "AGE_BANDS",
+    "FEWEST_ALIKE",
     "LADDERS",
     "MIN_PEERS",
     "PEER_COLUMNS",
@@ -31,6 +35,9 @@ __all__ = [
 ]
 
 MIN_PEERS = 30
+# Eight dialysis clinics say more about a ninth than three hundred clinics do.
+FEWEST_ALIKE = 8
+FOCUS = "focus"
 # A z-score beyond this says no more than "far out", and must not dominate a linear baseline.
 MAX_Z = 10.0
 QUANTILES = np.linspace(0.0, 1.0, 201)
@@ -40,12 +47,16 @@ PRIOR_SIZES = (0.01, 10_000.0)
 LADDERS: dict[str, tuple[tuple[str, ...], ...]] = {
     "claim": (("visit_type", "diagnosis_group"), ("visit_type",), ()),
     "patient": (("insurance_type", "age_band", "sex"), ("age_band", "sex"), ("age_band",), ()),
-    "provider": (("kind", "level", "region"), ("kind", "level"), ("kind",), ()),
+    "provider": (("kind", "level", FOCUS), ("kind", "level", "region"), ("kind", "level"), ("kind",), ()),
     "physician": (("specialty", "level", "region"), ("specialty", "level"), ("specialty",), ()),
 }
 # Upper ages in years and the band below them; the last band is open.
 AGE_BANDS = ((18, "child"), (45, "18-44"), (65, "45-64"), (80, "65-79"), (None, "80+"))
-PEER_COLUMNS = {entity: tuple(dict.fromkeys(c for rung in ladder for c in rung)) for entity, ladder in LADDERS.items()}
+# The focus is the last of a provider's: models from before there was one have groups of the others.
+PEER_COLUMNS = {
+    entity: tuple(sorted(dict.fromkeys(c for rung in ladder for c in rung), key=FOCUS.__eq__))
+    for entity, ladder in LADDERS.items()
+}
 
 
 @dataclass(frozen=True)
@@ -117,8 +128,8 @@ class Peers:
 
     def group_of(self, attributes: Sequence[str | None]) -> tuple[tuple[str | None, ...], PeerGroup]:
         """The finest frozen group of an entity with these attributes (in `PEER_COLUMNS` order)."""
-        keys = (k for rung in LADDERS[self.entity] if (k := _key(self.entity, rung, attributes)) in self.groups)
-        key = next(keys)
+        keys = (_key(self.entity, rung, attributes) for rung in _rungs(self.entity, attributes))
+        key = next(k for k in keys if k in self.groups)
         return key, self.groups[key]
 
     def standing(
@@ -203,21 +214,45 @@ def learn_peers(
     values: np.ndarray,
     attributes: Sequence[Sequence[str | None]],
     totals: np.ndarray | None = None,
+    ids: Sequence[str] | None = None,
 ) -> Peers:
-    """Peer groups of at least `MIN_PEERS` rows, and always the group of everybody.
+    """Peer groups with enough members, and always the group of everybody.
 
     `values` is rows × signals; `attributes` gives each row's `PEER_COLUMNS`; `totals`, of the shape of the
-    values, the number of cases that a rate rests on (NaN: not a rate).
+    values, the number of cases that a rate rests on (NaN: not a rate). `ids` tell which rows are of one member; by
+    default each row is another's.
     """
     counts = np.full(values.shape, np.nan) if totals is None else totals
-    members: dict[tuple[str | None, ...], list[int]] = {}
-    for rung in LADDERS[entity]:
-        for row, own in enumerate(attributes):
-            members.setdefault(_key(entity, rung, own), []).append(row)
-    everybody = _key(entity, (), ())
-    kept = {k: rows for k, rows in members.items() if len(rows) >= MIN_PEERS or k == everybody}
-    kept.setdefault(everybody, [])
-    return Peers(entity, tuple(names), {k: _distribution(values[rows], counts[rows]) for k, rows in kept.items()})
+    who = np.arange(len(values)) if ids is None else np.unique(np.asarray(ids), return_inverse=True)[1]
+    groups: dict[tuple[str | None, ...], PeerGroup] = {(): _distribution(values, counts, len(np.unique(who)))}
+    for key, rows in _rows_by_key(entity, attributes).items():
+        if key and (n := len(np.unique(who[rows]))) >= _fewest(key):
+            groups[key] = _distribution(values[rows], counts[rows], n)
+    return Peers(entity, tuple(names), groups)
+
+
+def _rows_by_key(entity: str, attributes: Sequence[Sequence[str | None]]) -> dict[tuple[str | None, ...], list[int]]:
+    """The rows of every group on any rung; rows alike are looked at once."""
+    alike: dict[tuple[str | None, ...], list[int]] = {}
+    for row, own in enumerate(attributes):
+        alike.setdefault(tuple(own), []).append(row)
+    found: dict[tuple[str | None, ...], list[int]] = {}
+    for own, rows in alike.items():
+        for rung in _rungs(entity, own):
+            found.setdefault(_key(entity, rung, own), []).extend(rows)
+    return found
+
+
+def _fewest(key: Sequence[str | None]) -> int:
+    """How many members a group needs."""
+    return FEWEST_ALIKE if any(str(part).startswith(f"{FOCUS}=") for part in key) else MIN_PEERS
+
+
+def _rungs(entity: str, attributes: Sequence[str | None]) -> Iterator[tuple[str, ...]]:
+    """The ladder of somebody with these attributes: whoever has no focus is not alike for that."""
+    columns = PEER_COLUMNS[entity]
+    focused = FOCUS in columns and len(attributes) == len(columns) and attributes[columns.index(FOCUS)]
+    return (rung for rung in LADDERS[entity] if FOCUS not in rung or focused)
 
 
 def _key(entity: str, rung: Sequence[str], attributes: Sequence[str | None]) -> tuple[str | None, ...]:
@@ -226,7 +261,7 @@ def _key(entity: str, rung: Sequence[str], attributes: Sequence[str | None]) -> 
     return tuple(f"{c}={attributes[columns.index(c)] or '?'}" for c in rung)
 
 
-def _distribution(values: np.ndarray, totals: np.ndarray) -> PeerGroup:
+def _distribution(values: np.ndarray, totals: np.ndarray, n: int) -> PeerGroup:
     if not len(values):
         empty = np.zeros(values.shape[1])
         return PeerGroup(0, empty, empty, np.zeros((len(QUANTILES), values.shape[1])), _no_rates(values.shape[1]))
@@ -235,7 +270,7 @@ def _distribution(values: np.ndarray, totals: np.ndarray) -> PeerGroup:
     known[:, unknown] = 0.0
     median = np.nanmedian(known, axis=0)
     quantiles = np.nanquantile(known, QUANTILES, axis=0)
-    return PeerGroup(len(values), median, _spread(known, median), quantiles, _rates(known, totals))
+    return PeerGroup(n, median, _spread(known, median), quantiles, _rates(known, totals))
 
 
 def _rates(values: np.ndarray, totals: np.ndarray) -> Rates:

@@ -18,6 +18,7 @@ __all__ = [
     "Loaded",
     "Row",
     "Seen",
+    "ShadowScore",
     "Snapshot",
     "StoreBusyError",
 ]
@@ -85,6 +86,19 @@ class Decision:
     action: str
     response: bytes
     request: bytes
+
+
+@dataclass(frozen=True)
+class ShadowScore:
+    """What a version that nobody is answered from says of the claim of a decision."""
+
+    request_id: str
+    model: str
+    version: int
+    scored_at: datetime
+    probability: float
+    percentile: float
+    margin: float
 
 
 @dataclass(frozen=True)

@@ -20,8 +20,8 @@ from fraud.store import versions
 from fraud.store.database import BUSY_MS, open_database, rows
 from fraud.store.history import ENTITIES, latest_snapshot, read_history
 from fraud.store.loading import Progress, load
-from fraud.store.shapes import Added, Bundle, Decision, History, Loaded, Row, Seen, Snapshot
-from fraud.store.tables import CANONICAL, METADATA, columns_of, decisions, idempotency, names, snapshots
+from fraud.store.shapes import Added, Bundle, Decision, History, Loaded, Row, Seen, ShadowScore, Snapshot
+from fraud.store.tables import CANONICAL, METADATA, columns_of, decisions, idempotency, names, shadow_scores, snapshots
 
 __all__ = ["Store"]
 
@@ -166,6 +166,19 @@ class Store:
                 versions.add(connection, bundle, self._clock())
             if key is not None:
                 _finish(connection, key, 200, decision.response)
+
+    def put_shadow_scores(self, scores: Sequence[ShadowScore]) -> None:
+        """Store what another version says of claims that were answered, in one transaction."""
+        if scores:
+            with self._database.write() as connection:
+                connection.execute(sa.insert(shadow_scores), [vars(s) for s in scores])
+
+    def shadow_score(self, request_id: str) -> ShadowScore | None:
+        """What another version said of the claim of a decision, or None."""
+        query = sa.select(shadow_scores).where(shadow_scores.c.request_id == request_id)
+        with self._database.read() as connection:
+            found = connection.execute(query).mappings().first()
+            return ShadowScore(**found) if found is not None else None
 
     def decision(self, request_id: str) -> Decision | None:
         """A stored decision, or None."""

@@ -17,6 +17,7 @@ __all__ = [
     "decisions",
     "idempotency",
     "names",
+    "shadow_scores",
     "snapshots",
     "versions",
 ]
@@ -103,6 +104,19 @@ decisions = sa.Table(
     sa.Column("response", sa.LargeBinary, nullable=False),
     sa.Column("request", sa.LargeBinary, nullable=False),
     sa.Index("ix_decisions_claim", "claim_id", "scored_at"),
+)
+
+# What another version would have said of a claim; no answer ever knows of it.
+shadow_scores = sa.Table(
+    "shadow_scores",
+    METADATA,
+    sa.Column("request_id", sa.Text, primary_key=True),
+    sa.Column("model", sa.Text, nullable=False),
+    sa.Column("version", sa.Integer, nullable=False),
+    sa.Column("scored_at", _TIME, nullable=False),
+    sa.Column("probability", sa.Double, nullable=False),
+    sa.Column("percentile", sa.Double, nullable=False),
+    sa.Column("margin", sa.Double, nullable=False),
 )
 
 # `status` is null while the first request with the key is being worked on.

@@ -85,6 +85,8 @@ class RiskAnswer(_Answer):
     """What the model says; with `explain=full`, base + Σ contribution = margin."""
 
     probability: float
+    probability_low: float
+    probability_high: float
     percentile: float
     band: Literal["general", "serious", "critical"]
     expected_recovery: float
@@ -236,6 +238,8 @@ def risk_of(risk: Risk, language: str, explain: str) -> dict[str, Any]:
     """The risk; unless it was explained, its base is not known."""
     return {
         "probability": risk.probability,
+        "probability_low": risk.probability_low,
+        "probability_high": risk.probability_high,
         "percentile": risk.percentile,
         "band": risk.band,
         "expected_recovery": risk.expected_recovery,

@@ -88,6 +88,8 @@ def _score(runtime: Runtime, incoming: Incoming, read: ScoreBody, key: str | Non
     decision = Decision(request_id, claim_id, scored_at, result.action, answer, as_json(bundle))
     runtime.store.put_decision(decision, bundle if options.store else None, key)
     _observe("record", started)
+    if runtime.shadow is not None:
+        runtime.shadow.offer(request_id, bundle, result.risk.percentile if result.risk else None)
     _count(result)
     return Reply(answer)
 

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from prometheus_client import Counter, Gauge, Histogram
 
-__all__ = ["answers", "decisions", "degraded", "in_flight", "requests", "stages"]
+__all__ = ["answers", "decisions", "degraded", "in_flight", "requests", "shadow", "shadow_gap", "stages"]
 
+_POINTS = (0.1, 0.5, 1, 2, 5, 10, 20, 50, 100)
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.015, 0.025, 0.04, 0.06, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 
 
@@ -54,6 +55,22 @@ def degraded() -> Counter:
     from prometheus_client import Counter
 
     return Counter("fraud_degraded", "Answers given without something", ["without"])
+
+
+@cache
+def shadow() -> Counter:
+    """Answered claims that were offered to the shadow, by what became of them: scored, left out or failed."""
+    from prometheus_client import Counter
+
+    return Counter("fraud_shadow", "Claims offered to the shadow", ["became"])
+
+
+@cache
+def shadow_gap() -> Histogram:
+    """Points of percentile between champion and shadow, whichever is higher."""
+    from prometheus_client import Histogram
+
+    return Histogram("fraud_shadow_gap", "Points of percentile between champion and shadow", buckets=_POINTS)
 
 
 @cache

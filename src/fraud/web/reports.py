@@ -97,7 +97,7 @@ def _explained(
     reasons: tuple[Reason, ...] = risk.reasons if risk else ()
     behind = rows_behind(builder, "claim", {"claim_id": str(claim["claim_id"])}, reasons, score.findings)
     marked = {str(claim["claim_id"])} | claims_among(behind)
-    peers = model.reference.peers if model else {}
+    peers, focus = (model.reference.peers, model.reference.focus) if model else ({}, {})
     skipped = {f.signal.id: f.why for f in score.findings if f.status != "hit"}
     return Explanation(
         entity="claim",
@@ -106,6 +106,8 @@ def _explained(
         provenance=_provenance(runtime, str(claim["claim_id"])),
         action=score.action,
         probability=risk.probability if risk else None,
+        probability_low=risk.probability_low if risk else None,
+        probability_high=risk.probability_high if risk else None,
         percentile=risk.percentile if risk else None,
         band=risk.band if risk else None,
         expected_recovery=risk.expected_recovery if risk else None,
@@ -116,7 +118,7 @@ def _explained(
         facts=facts_of(builder.connection, "claim", str(claim["claim_id"]), claim["settled_at"]),
         evidence=behind,
         timeline=events_of(builder.connection, str(claim["patient_id"]), claim["settled_at"], marked),
-        peers=peer_standings(reasons[:MOST_REASONS], peers, attributes_of_claim(bundle, history)),
+        peers=peer_standings(reasons[:MOST_REASONS], peers, attributes_of_claim(bundle, history, focus)),
         skipped=skipped,
         references=references_of(runtime.catalogue, reasons, score.findings, skipped),
         currency=claim.get("currency") or currency_of(builder.connection),

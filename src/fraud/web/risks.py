@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from fraud.explaining.behind import MOST_REASONS
 from fraud.explaining.reasons import reasons_of
 from fraud.scoring.claim_signals import as_vector
+from fraud.scoring.occasions import occasion_of_party
 from fraud.scoring.parties import attributes_of_party
 from fraud.scoring.shapes import Risk
+from fraud.scoring.triage import amount_at_stake, standing_of
 from fraud.store import Snapshot
 from fraud.web.answers import LANGUAGES, as_bytes, model_name, risk_of
 from fraud.web.calls import Incoming, Reply, chosen_locale
@@ -67,14 +68,13 @@ def _risk(runtime: Runtime, model: FittedModel, snapshot: Snapshot, party: Mappi
     missing = [n for n in model.names if n not in snapshot.values]
     row = as_vector(snapshot.values, model.names)
     margin = float(model.margins(row[None, :])[0])
-    probability = float(model.probability(np.array([margin]))[0])
-    percentile = float(model.percentile(np.array([probability]))[0])
     base, contributions = model.contributions(row[None, :])
-    own = {snapshot.entity: attributes_of_party(snapshot.entity, party, snapshot.day)}
+    own = {snapshot.entity: attributes_of_party(snapshot.entity, party, snapshot.day, model.reference.focus)}
+    occasions = {snapshot.entity: occasion_of_party(snapshot.entity, party, snapshot.day)}
     reasons = reasons_of(
-        runtime.catalogue, model.names, row, contributions[0], model.reference.peers, own, MOST_REASONS
+        runtime.catalogue, model.names, row, contributions[0], model.reference.peers, own, MOST_REASONS, occasions
     )
     since = snapshot.day - timedelta(days=model.spec.window_days)
     paid = runtime.store.paid(snapshot.entity, snapshot.entity_id, since, snapshot.day) or 0.0
-    band = runtime.triage.band(percentile)
-    return Risk(probability, percentile, band, probability * paid, float(base), margin, reasons), missing
+    standing = standing_of(model, margin, amount_at_stake(model, paid), runtime.triage, float(base))
+    return replace(standing, reasons=reasons), missing

@@ -19,6 +19,7 @@ from fraud.scoring.shapes import ClaimBundle
 from fraud.scoring.triage import Triage
 from fraud.signals.catalogue import Catalogue, load_catalogue
 from fraud.store import Store, StoreBusyError
+from fraud.web.shadow import Shadow
 
 if TYPE_CHECKING:
     from fraud.learning.model import FittedModel
@@ -27,7 +28,7 @@ __all__ = ["ENTITIES", "LoadModel", "Models", "Runtime", "open_runtime"]
 
 log = logging.getLogger("fraud.web")
 ENTITIES = ("claim", "provider", "patient", "physician")
-ALIAS = "champion"
+ALIAS, SHADOW = "champion", "shadow"
 # Seconds after which a model that could not be loaded is tried again, when somebody asks for readiness.
 _RETRY = 30.0
 LoadModel = Callable[[str], "FittedModel"]
@@ -51,7 +52,10 @@ class Models:
 
 @dataclass
 class Runtime:
-    """Everything a request needs. `now` is the clock; `load` gets a model by name."""
+    """Everything a request needs. `now` is the clock; `load` gets a model by name.
+
+    `shadow` scores claims after they were answered, with the version that `load_shadow` gets.
+    """
 
     store: Store
     catalogue: Catalogue
@@ -60,6 +64,8 @@ class Runtime:
     triage: Triage = field(default_factory=Triage)
     names: Mapping[str, str] = field(default_factory=dict)
     load: LoadModel | None = None
+    load_shadow: LoadModel | None = None
+    shadow: Shadow | None = None
     now: Callable[[], datetime] = datetime.now
     _tried: float = field(default_factory=monotonic)
 
@@ -81,7 +87,17 @@ class Runtime:
         self._tried = monotonic()
         models = load_models(self.names, self.load)
         self.scorer, self.models = _scorer(self.store, self.catalogue, models, self.triage)
+        self.cast_shadow()
         self.warm()
+
+    def cast_shadow(self) -> None:
+        """Begin to score with the shadow that is registered now, or with none; nothing depends on it."""
+        before, self.shadow = self.shadow, None
+        if before is not None:
+            before.close()
+        name = self.names.get("claim")
+        if name and self.load_shadow is not None:
+            self.shadow = _shadow(self, name, self.load_shadow)
 
     @property
     def claim_model(self) -> str:
@@ -95,7 +111,9 @@ class Runtime:
         settle()
 
     def close(self) -> None:
-        """Close the store."""
+        """End the shadow and close the store."""
+        if self.shadow is not None:
+            self.shadow.close()
         self.store.close()
         gc.unfreeze()
 
@@ -108,18 +126,20 @@ def open_runtime(settings: Settings) -> Runtime:
     store = Store(settings.database_url)
     triage = Triage(**settings.triage)
     scorer, models = _scorer(store, catalogue, load_models(names, load), triage)
-    runtime = Runtime(store, catalogue, scorer, models, triage, names, load)
+    shadow = _loader(settings, catalogue, SHADOW)
+    runtime = Runtime(store, catalogue, scorer, models, triage, names, load, shadow)
+    runtime.cast_shadow()
     runtime.warm()
     return runtime
 
 
-def _loader(settings: Settings, catalogue: Catalogue) -> LoadModel:
+def _loader(settings: Settings, catalogue: Catalogue, alias: str = ALIAS) -> LoadModel:
     def load(name: str) -> FittedModel:
         if _is_missing(settings.tracking_uri):
             raise NotKnownError("no model was ever registered: the tracking database is not there")
         from fraud.learning import load_model
 
-        return load_model(name, ALIAS, settings.tracking_uri, catalogue)
+        return load_model(name, alias, settings.tracking_uri, catalogue)
 
     return load
 
@@ -159,6 +179,22 @@ def _scorer(store: Store, catalogue: Catalogue, models: Models, triage: Triage) 
         kept = {e: m for e, m in models.loaded.items() if e != "claim"}
         without = Models(kept, {**models.failed, "claim": error.message})
         return ClaimScorer(catalogue, None, triage=triage, **library), without
+
+
+def _shadow(runtime: Runtime, name: str, load: LoadModel) -> Shadow | None:
+    """The shadow of the model of claims; None, and a line in the log, when there is none or it cannot be used."""
+    library = {"items": runtime.store.table("catalogue"), "exclusions": runtime.store.table("exclusions")}
+    try:
+        # Rules are no part of a version: the champion has looked at them.
+        scorer = ClaimScorer(runtime.catalogue, load(name), triage=runtime.triage, with_rules=False, **library)
+    except NotKnownError as error:
+        log.info("no shadow: %s", error.message)
+    except Exception:
+        # Whatever keeps the shadow away, the champion answers.
+        log.exception("the shadow of %s cannot be used", name)
+    else:
+        return Shadow(runtime.store, scorer, runtime.now)
+    return None
 
 
 def settle() -> None:

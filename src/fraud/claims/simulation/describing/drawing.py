@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-__all__ = ["ACCENT", "LINE", "MUTED", "PALETTE", "WARN", "axis", "chart", "field", "layered", "svg"]
+__all__ = ["ACCENT", "LINE", "MUTED", "PALETTE", "WARN", "WRAPPED", "axis", "chart", "field", "layered", "svg"]
 
 Spec = dict[str, Any]
 Rows = Sequence[Mapping[str, Any]]
@@ -21,6 +21,10 @@ ACCENT, WARN, MUTED, QUIET, LINE = "#2563eb", "#c2410c", "#94a3b8", "#475569", "
 PALETTE = ("#2563eb", "#d97706", "#0d9488", "#9333ea", "#db2777", "#64748b", "#65a30d", "#0284c7")
 # The whole drawing is as wide as this, with its labels.
 WIDTH, HEIGHT = 440, 190
+
+# Labels of values as words; below each other where two columns would meet.
+_AS_WORDS = "replace(replace(datum.label, 'long_term', 'long-term'), /_/g, ' ')"
+WRAPPED = f"split({_AS_WORDS}, ' ')"
 
 _AXIS = {
     "labelFont": FONT,
@@ -70,6 +74,9 @@ def axis(**more: Any) -> Spec:
 
 def chart(rows: Rows, mark: str | Spec, height: int | Spec = HEIGHT, **encoding: Any) -> Spec:
     """A chart of the usual width with one kind of mark."""
+    color = encoding.get("color")
+    if color and color.get("legend", {}) is not None:
+        encoding |= {"color": color | {"legend": {"labelExpr": _AS_WORDS, **color.get("legend", {})}}}
     return {"data": {"values": list(rows)}, "mark": mark, "width": WIDTH, "height": height, "encoding": encoding}
 
 

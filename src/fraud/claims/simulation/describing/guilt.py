@@ -84,7 +84,7 @@ def label_table(payer: Payer) -> list[dict[str, Any]]:
             median(date_diff('day', settled_at, decided_at)) AS delay_days,
             quantile_cont(date_diff('day', settled_at, decided_at), 0.95) AS late_days
         FROM outcomes JOIN claims ON entity = 'claim' AND entity_id = claim_id
-        GROUP BY verdict ORDER BY outcomes DESC""")
+        GROUP BY verdict ORDER BY outcomes DESC, verdict""")
 
 
 def guilt_pictures(payer: Payer) -> list[Picture]:
@@ -124,7 +124,7 @@ def _money(payer: Payer) -> Spec:
             WHERE entity = 'claim' AND verdict IN {GUILTY})
         SELECT scheme, sum(amount) AS amount,
             CASE WHEN claim_id IN (SELECT claim_id FROM found) THEN 'found by outcomes' ELSE 'not found' END AS known
-        FROM true_claims GROUP BY scheme, known""")
+        FROM true_claims GROUP BY scheme, known ORDER BY ALL""")
     return chart(
         rows, "bar", {"step": 22}, x=field("amount", stack=True, title="yuan", **axis(format="~s", tickCount=5)),
         y=_by_scheme(_order(payer)),
@@ -133,7 +133,9 @@ def _money(payer: Payer) -> Spec:
 
 
 def _stealth(payer: Payer) -> Spec:
-    rows = payer.rows("SELECT scheme, entity, false_ / claims AS share FROM taken_part WHERE claims > 0 LIMIT 4000")
+    rows = payer.rows(
+        "SELECT scheme, entity, false_ / claims AS share FROM taken_part WHERE claims > 0 ORDER BY ALL LIMIT 4000"
+    )
     return chart(
         rows, {"type": "point", "filled": True, "opacity": 0.6, "size": 34}, {"step": 22},
         x=field("share", scale={"domain": [0, 1]}, **axis(format=".0%", tickCount=5)),

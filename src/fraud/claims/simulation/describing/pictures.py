@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from fraud.claims.simulation.describing.drawing import ACCENT, MUTED, WARN, axis, chart, field, layered, svg
+from fraud.claims.simulation.describing.drawing import ACCENT, MUTED, WARN, WRAPPED, axis, chart, field, layered, svg
 from fraud.claims.simulation.describing.opening import Payer
 
 __all__ = ["Picture", "Scene", "drawn", "pictures"]
@@ -121,8 +121,11 @@ def _kinds_by_level(payer: Payer) -> Spec:
     rows = payer.rows("""
         SELECT visit_type AS kind, place, count(*)::INT AS claims, format('{:,}', count(*)) AS said
         FROM claims JOIN houses USING (provider_id) GROUP BY ALL""")
-    x = field("place", "ordinal", sort=LEVELS, **axis(orient="top", labelAngle=0, domain=False, ticks=False))
-    y = field("kind", "ordinal", sort=KINDS, **axis(domain=False, ticks=False))
+    plain = {"labelExpr": WRAPPED, "domain": False, "ticks": False, "labelFontSize": 11}
+    # Lines are added downwards: room for two above the boxes.
+    above = {"orient": "top", "labelAngle": 0, "labelBaseline": "bottom", "labelPadding": 19}
+    x = field("place", "ordinal", sort=LEVELS, **axis(**above, **plain))
+    y = field("kind", "ordinal", sort=KINDS, **axis(labelPadding=6, **plain))
     boxes = chart(
         rows, {"type": "rect", "cornerRadius": 3}, {"step": 30}, x=x, y=y,
         opacity=field("claims", scale={"type": "sqrt", "range": [0.08, 0.6]}, legend=None), fill={"value": ACCENT},
