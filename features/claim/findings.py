@@ -8,7 +8,7 @@ from fraud.signals import signal
 @signal(
     title={"en": "Rules of law that hit", "zh": "命中的违规类规则"},
     says={
-        "en": "{value:.0f} rules of law speak against paying this claim as it was billed.",
+        "en": "Rules of law that speak against paying this claim as it was billed: {value:.0f}.",
         "zh": "本次结算命中{value:.0f}条违规类规则。",
     },
     unit="rules",
@@ -39,7 +39,7 @@ violations_found.quiet(0, claim={"identity_check": "fail"})
 @signal(
     title={"en": "Rules that ask for a hearing", "zh": "命中的可疑类规则"},
     says={
-        "en": "{value:.0f} rules find something here that the provider should be asked about.",
+        "en": "Rules that find something here to ask the provider about: {value:.0f}.",
         "zh": "本次结算命中{value:.0f}条需机构说明的可疑类规则。",
     },
     unit="rules",
