@@ -210,11 +210,6 @@ class Judgement:
             lambda drawn: self.figure(name, drawn), lambda drawn: other.figure(name, drawn), self.groups, seed
         )
 
-    def of_rows(self, rows: np.ndarray) -> Judgement:
-        """The judgement of some of the rows."""
-        arrays = {name: getattr(self, name)[rows] for name in self.__dataclass_fields__}
-        return Judgement(**arrays)
-
 
 def moved(probabilities: np.ndarray, level: float) -> np.ndarray:
     """Probabilities with `level` added to their log-odds."""

@@ -10,16 +10,18 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from fraud.learning.recovery import learn_recovery
+
 if TYPE_CHECKING:
     from fraud.learning.dataset import Dataset
 
-__all__ = ["FILE", "POINTS", "Origin", "Spread", "bands_of", "names_of_bands", "origin_of", "shares_between"]
+__all__ = ["FILE", "POINTS", "Origin", "Spread", "bands_of", "kept_of", "names_of_bands", "origin_of", "shares_between"]
 
 FILE = "origin.parquet"
 POINTS = np.linspace(0, 1, 21)
@@ -93,6 +95,22 @@ class Origin:
         }
         bands = tuple((int(n), int(p)) for n, p in facts.pop("bands"))
         return cls(spreads=spreads, bands=bands, delay=tuple(facts.pop("delay")), **facts)
+
+
+def kept_of(dataset: Dataset) -> dict[str, Any]:
+    """What a model keeps of the dataset that it was fitted on, by the names of its fields."""
+    return {
+        "names": dataset.names,
+        "signal_ids": tuple(sorted({f.signal for f in dataset.features})),
+        "monotone": tuple(f.sign for f in dataset.features),
+        "reference": dataset.reference,
+        "as_of": dataset.as_of.isoformat(),
+        "data_digest": dataset.data_digest,
+        "catalogue_digest": dataset.catalogue_digest,
+        "signal_digests": dataset.signal_digests,
+        "skipped": dataset.skipped,
+        "recovery": learn_recovery(dataset.amounts, dataset.recovered, dataset.labels),
+    }
 
 
 def origin_of(dataset: Dataset, percentiles: np.ndarray) -> Origin:

@@ -18,9 +18,8 @@ from fraud.learning.dataset import Dataset, build_dataset
 from fraud.learning.evaluation import Evaluation, evaluate
 from fraud.learning.fitting import fit_ensemble
 from fraud.learning.model import FittedModel
-from fraud.learning.origin import origin_of
+from fraud.learning.origin import kept_of, origin_of
 from fraud.learning.promotion import GateResult, Promotion, decide
-from fraud.learning.recovery import learn_recovery
 from fraud.learning.report import TrainingReport
 from fraud.learning.spec import ModelSpec
 from fraud.learning.unlabelled import NoveltyReport, examine, fit_unlabelled
@@ -168,22 +167,13 @@ def fit_model(
     standing = rank_standing(everybody, dataset.weights)
     return FittedModel(
         spec=spec,
-        names=dataset.names,
-        signal_ids=tuple(sorted({f.signal for f in dataset.features})),
-        monotone=signs,
         ensemble=ensemble,
         calibration=calibrated.calibration,
         standing=standing,
-        reference=dataset.reference,
-        as_of=dataset.as_of.isoformat(),
-        data_digest=dataset.data_digest,
-        catalogue_digest=dataset.catalogue_digest,
-        signal_digests=dataset.signal_digests,
-        skipped=dataset.skipped,
         metrics=metrics,
         intervals=calibrated.intervals,
-        recovery=learn_recovery(dataset.amounts, dataset.recovered, dataset.labels),
         origin=origin_of(dataset, standing.percentile(everybody)),
+        **kept_of(dataset),
     )
 
 

@@ -18,9 +18,8 @@ from fraud.learning.evaluation import Evaluation, HoldoutResult
 from fraud.learning.metrics import NOVELTY_METRICS, average_precision, precision_at
 from fraud.learning.model import FittedModel
 from fraud.learning.novelty import Novelty, fit_novelty
-from fraud.learning.origin import origin_of
+from fraud.learning.origin import kept_of, origin_of
 from fraud.learning.promotion import CHAMPION
-from fraud.learning.recovery import learn_recovery
 from fraud.learning.report import TrainingReport
 from fraud.learning.spec import ModelSpec
 
@@ -62,21 +61,12 @@ def fit_unlabelled(dataset: Dataset, spec: ModelSpec, metrics: Mapping[str, floa
     standing = rank_standing(scores, dataset.weights)
     return FittedModel(
         spec=spec,
-        names=dataset.names,
-        signal_ids=tuple(sorted({f.signal for f in dataset.features})),
-        monotone=signs,
         ensemble=novelty,
         calibration=UNKNOWN,
         standing=standing,
-        reference=dataset.reference,
-        as_of=dataset.as_of.isoformat(),
-        data_digest=dataset.data_digest,
-        catalogue_digest=dataset.catalogue_digest,
-        signal_digests=dataset.signal_digests,
-        skipped=dataset.skipped,
         metrics=metrics,
-        recovery=learn_recovery(dataset.amounts, dataset.recovered, dataset.labels),
         origin=origin_of(dataset, standing.percentile(scores)),
+        **kept_of(dataset),
     )
 
 
