@@ -12,13 +12,13 @@ import numpy as np
 import pyarrow as pa
 
 from fraud.claims.folder import ClaimsFolder, connect
-from fraud.errors import InputError
+from fraud.errors import InputError, nearest
 from fraud.explaining.reasons import Reason, reasons_of
 from fraud.scoring.occasions import occasions_in_frame
 from fraud.scoring.snapshots import known_entities, pairs_on
-from fraud.signals.assembly import by_entity, claim_attributes, claim_features, entity_features
+from fraud.signals.assembly import by_entity, claim_attributes, claim_features, entity_features, learn_reference
 from fraud.signals.catalogue import Catalogue
-from fraud.signals.definition import Signal
+from fraud.signals.definition import ENTITIES, Signal
 from fraud.signals.frames import FrameBuilder, SignalFrame
 from fraud.signals.relations import ENTITY_KEYS
 
@@ -29,6 +29,7 @@ __all__ = [
     "SCORES_SCHEMA",
     "ScoredFolder",
     "frame_attributes",
+    "build_frame",
     "day_after_last_claim",
     "known_id",
     "open_folder",
@@ -128,6 +129,24 @@ def score_folder(
     }
     scored.connection.close()
     return pa.table({n: pa.array(v, SCORES_SCHEMA.field(n).type, from_pandas=True) for n, v in columns.items()})
+
+
+def build_frame(
+    folder: ClaimsFolder, catalogue: Catalogue, entity: str, as_of: datetime | None = None
+) -> tuple[pa.Table, dict[str, str]]:
+    """Every signal of every claim or entity of a kind, and the signals that were skipped with the reason."""
+    if entity not in ENTITIES:
+        raise InputError(f"{entity!r} is no entity{nearest(entity, ENTITIES)}; there are {', '.join(ENTITIES)}.")
+    connection = connect()
+    folder.attach(connection)
+    builder = FrameBuilder(connection, catalogue, present=folder.present)
+    signals = builder.usable(catalogue.of(entity))
+    day = as_of or day_after_last_claim(connection)
+    pairs = {} if entity == "claim" else {entity: pairs_on(known_entities(connection, entity), day)}
+    learn_reference(builder, signals, pairs)
+    frame = _features(builder, entity, signals, day).to_arrow()
+    connection.close()
+    return frame, builder.skipped
 
 
 def known_id(connection: duckdb.DuckDBPyConnection, entity: str, entity_id: str) -> bool:
