@@ -31,11 +31,11 @@ from rich.table import Table
 from fraud.claims.folder import ClaimsFolder, connect
 from fraud.claims.simulation import simulate
 from fraud.config import load_settings
-from fraud.learning.dataset import Dataset
+from fraud.learning.datasets.dataset import Dataset
+from fraud.learning.datasets.timeline import Timeline, build_timeline
 from fraud.learning.metrics import average_precision
 from fraud.learning.model import FittedModel
 from fraud.learning.spec import load_spec
-from fraud.learning.timeline import Timeline, build_timeline
 from fraud.learning.training import fit_model
 from fraud.signals.catalogue import load_catalogue
 

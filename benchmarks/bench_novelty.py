@@ -28,7 +28,7 @@ from rich.table import Table
 from fraud.claims.folder import ClaimsFolder, connect
 from fraud.claims.simulation import simulate
 from fraud.config import load_settings
-from fraud.learning.dataset import Dataset, build_dataset
+from fraud.learning.datasets.dataset import Dataset, build_dataset
 from fraud.learning.metrics import average_precision
 from fraud.learning.novelty import Novelty, fit_novelty
 from fraud.learning.spec import load_spec

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from fraud.claims.folder import ClaimsFolder
-from fraud.learning.dataset import Dataset, build_dataset
-from fraud.learning.evaluation import Evaluation, evaluate
+from fraud.learning.datasets.dataset import Dataset, build_dataset
 from fraud.learning.model import FittedModel
 from fraud.learning.training import TrainingResult, fit_model, train
+from fraud.learning.validation.evaluation import Evaluation, evaluate
 from fraud.signals.catalogue import Catalogue
 from tests.learning.governed import Governed, write_governed
 from tests.learning.town import CLAIM_SPEC, spec, write_room, write_town

@@ -13,7 +13,7 @@ import numpy as np
 
 from fraud.claims.folder import ClaimsFolder
 from fraud.learning import load_model, train
-from fraud.learning.governance import Request
+from fraud.learning.governance.promotion import Request
 from fraud.learning.registry import Registry
 from fraud.learning.tracking import Run, record
 from fraud.signals.catalogue import Catalogue

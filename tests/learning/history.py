@@ -8,7 +8,7 @@ from datetime import datetime
 
 import numpy as np
 
-from fraud.learning.dataset import Dataset, Feature
+from fraud.learning.datasets.dataset import Dataset, Feature
 from fraud.signals.frames import Reference
 
 START = datetime(2024, 1, 1)

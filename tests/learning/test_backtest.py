@@ -17,14 +17,14 @@ from typer.testing import CliRunner
 from fraud.claims.folder import ClaimsFolder
 from fraud.cli import app
 from fraud.errors import InputError
-from fraud.learning.ablation import ABLATIONS, kept_columns
-from fraud.learning.backtest import APART, OLDER, Backtest
-from fraud.learning.backtest_report import backtest_document, backtest_summary, backtest_table
-from fraud.learning.dataset import Dataset, Feature
-from fraud.learning.documents import to_html, to_markdown
-from fraud.learning.evaluation import CONTENDERS, MODEL
+from fraud.learning.datasets.dataset import Dataset, Feature
 from fraud.learning.metrics import METRICS
-from fraud.learning.rolling import backtest_folder, choose_cuts, run_backtest
+from fraud.learning.reports.backtest import backtest_document, backtest_summary, backtest_table
+from fraud.learning.reports.documents import to_html, to_markdown
+from fraud.learning.validation.ablation import ABLATIONS, kept_columns
+from fraud.learning.validation.backtest import APART, OLDER, Backtest
+from fraud.learning.validation.evaluation import CONTENDERS, MODEL
+from fraud.learning.validation.rolling import backtest_folder, choose_cuts, run_backtest
 from fraud.signals.catalogue import Catalogue
 from tests.learning.history import CUTS, UNTIL, MadeUp, Snapshots, features, rows
 from tests.learning.town import CLAIM_SPEC, spec

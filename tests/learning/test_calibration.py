@@ -12,8 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fraud.learning.calibrating import calibrate, unseen_margins, weights_by_amount
-from fraud.learning.calibration import (
+from fraud.learning.calibration.calibration import (
     KINDS,
     Calibration,
     Decided,
@@ -26,8 +25,9 @@ from fraud.learning.calibration import (
     rank_standing,
     sigmoid,
 )
-from fraud.learning.dataset import Dataset
+from fraud.learning.datasets.dataset import Dataset
 from fraud.learning.model import FittedModel
+from fraud.learning.validation.calibrating import calibrate, unseen_margins, weights_by_amount
 from tests.learning.town import spec
 
 PRESENT = np.linspace(-4, 4, 60)

@@ -12,15 +12,15 @@ from typing import Any
 import pytest
 
 from fraud.errors import InputError
-from fraud.learning import documents
-from fraud.learning.cards import Facts, card, card_files
-from fraud.learning.dataset import Dataset
-from fraud.learning.documents import Document, Pairs, Points, Section, Table, Words, to_html, to_markdown
-from fraud.learning.evaluation import Evaluation
+from fraud.learning.datasets.dataset import Dataset
 from fraud.learning.model import FittedModel
-from fraud.learning.promotion import decide
-from fraud.learning.report import TrainingReport
+from fraud.learning.reports import documents
+from fraud.learning.reports.cards import Facts, card, card_files
+from fraud.learning.reports.documents import Document, Pairs, Points, Section, Table, Words, to_html, to_markdown
+from fraud.learning.reports.training import TrainingReport
 from fraud.learning.training import importance
+from fraud.learning.validation.evaluation import Evaluation
+from fraud.learning.validation.gates import decide
 from fraud.signals.catalogue import Catalogue
 from tests.learning.town import spec
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fraud.learning.bootstrap import Interval
-from fraud.learning.curve import SHARES, LearningCurve, Point, fit_curve, nested_rows
+from fraud.learning.validation.bootstrap import Interval
+from fraud.learning.validation.curve import SHARES, LearningCurve, Point, fit_curve, nested_rows
 
 
 def _curve(values: list[float], doubling: Interval) -> LearningCurve:

@@ -12,7 +12,7 @@ import pytest
 
 from fraud.claims.folder import ClaimsFolder, connect
 from fraud.errors import InputError, SpecError
-from fraud.learning.dataset import Dataset, amounts_at_stake, build_dataset
+from fraud.learning.datasets.dataset import Dataset, amounts_at_stake, build_dataset
 from fraud.signals.catalogue import Catalogue
 from tests.learning.town import (
     CLAIM_SPEC,

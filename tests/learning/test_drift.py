@@ -18,20 +18,20 @@ from typer.testing import CliRunner, Result
 from fraud.claims.folder import ClaimsFolder, connect
 from fraud.cli import app
 from fraud.errors import InputError, SpecError
-from fraud.learning import drift
-from fraud.learning.dataset import build_dataset
-from fraud.learning.documents import to_html
-from fraud.learning.drift import Monitoring, chance_index, monitor_watched, stability_index
-from fraud.learning.evaluation import evaluate
-from fraud.learning.gauges import to_prometheus
+from fraud.learning.datasets.dataset import build_dataset
 from fraud.learning.model import FittedModel
-from fraud.learning.monitor_report import monitor_document
+from fraud.learning.monitoring import drift
+from fraud.learning.monitoring.drift import Monitoring, chance_index, monitor_watched, stability_index
+from fraud.learning.monitoring.gauges import to_prometheus
+from fraud.learning.monitoring.recipe import FILE, Recipe, load_recipe
+from fraud.learning.monitoring.retraining import weigh
+from fraud.learning.monitoring.watched import Watched, watch
 from fraud.learning.origin import shares_between
-from fraud.learning.recipe import FILE, Recipe, load_recipe
 from fraud.learning.registry import Registry
-from fraud.learning.retraining import weigh
+from fraud.learning.reports.documents import to_html
+from fraud.learning.reports.monitor import monitor_document
 from fraud.learning.training import fit_model, train
-from fraud.learning.watched import Watched, watch
+from fraud.learning.validation.evaluation import evaluate
 from fraud.signals.catalogue import Catalogue
 from tests.learning.town import CLAIM_SPEC, END, START, outcome, spec, verdict_of, write_town
 

@@ -7,11 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from fraud.learning.baselines import Part, peer_scores, scale_free, single_feature
-from fraud.learning.dataset import Dataset, Feature
-from fraud.learning.evaluation import MODEL, Evaluation, evaluate, list_length, single_feature_ranking
+from fraud.learning.datasets.dataset import Dataset, Feature
 from fraud.learning.metrics import BASELINES, GATE_METRICS, METRICS
-from fraud.learning.promotion import decide
+from fraud.learning.validation.baselines import Part, peer_scores, scale_free, single_feature
+from fraud.learning.validation.evaluation import MODEL, Evaluation, evaluate, list_length, single_feature_ranking
+from fraud.learning.validation.gates import decide
 from tests.learning.town import spec
 
 

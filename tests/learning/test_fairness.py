@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fraud.learning.fairness import Audited, Part, audit, holm
+from fraud.learning.validation.fairness import Audited, Part, audit, holm
 
 
 def _made_up(seed: int, bias: float = 0.0, riskier: float = 0.0, groups: int = 200, n: int = 6_000) -> Audited:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from fraud.learning import fitting
-from fraud.learning.dataset import Dataset
+from fraud.learning.datasets.dataset import Dataset
 from fraud.learning.fitting import Ensemble, fit_ensemble
 from fraud.learning.model import FittedModel
 from tests.learning.town import spec

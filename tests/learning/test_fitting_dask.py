@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from fraud.errors import InputError
-from fraud.learning.dataset import Dataset
-from fraud.learning.evaluation import evaluate
+from fraud.learning.datasets.dataset import Dataset
 from fraud.learning.fitting import Ensemble, fit_ensemble, fitting_on
 from fraud.learning.metrics import average_precision
+from fraud.learning.validation.evaluation import evaluate
 from tests.learning.town import spec
 
 pytest.importorskip("distributed", reason="dask and distributed are an option")

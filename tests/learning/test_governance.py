@@ -22,13 +22,13 @@ from fraud.claims.folder import ClaimsFolder
 from fraud.cli import app
 from fraud.errors import CatalogueError, GateError, InputError, NotKnownError
 from fraud.learning import load_model
-from fraud.learning.bootstrap import Interval
-from fraud.learning.comparison import JUDGED, Comparison, Difference, compare
-from fraud.learning.governance import FOLDER, promote, rollback
+from fraud.learning.governance.comparison import JUDGED, Comparison, Difference, compare
+from fraud.learning.governance.promotion import FOLDER, promote, rollback
 from fraud.learning.metrics import METRICS
 from fraud.learning.model import FittedModel
 from fraud.learning.registry import Change, Registry, champions
 from fraud.learning.tracking import Child, latest_backtest, record_backtest, record_children, text_of
+from fraud.learning.validation.bootstrap import Interval
 from fraud.scoring.beside import SHADOW_COLUMNS, agreement_of
 from fraud.signals.catalogue import Catalogue, load_catalogue
 from tests.learning.governed import BASE, FITTED, NAME, Governed, request

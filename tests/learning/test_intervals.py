@@ -10,8 +10,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fraud.learning.calibration import Calibration, Decided, correct_prior, fit_calibration, fit_kind, sigmoid
-from fraud.learning.intervals import Intervals, fit_intervals
+from fraud.learning.calibration.calibration import (
+    Calibration,
+    Decided,
+    correct_prior,
+    fit_calibration,
+    fit_kind,
+    sigmoid,
+)
+from fraud.learning.calibration.intervals import Intervals, fit_intervals
 
 
 def drawn(seed: int, groups: int, each: int, spread: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -92,7 +99,7 @@ def test_a_probability_lies_within_its_bounds_and_they_survive_json(seed: int) -
     assert (low <= calibration.probability(wide)).all()
     assert (calibration.probability(wide) <= high).all()
     assert (low > 0).all()
-    assert (high < 1).all()
+    assert (high <= 1).all()  # of log-odds beyond 37 a double cannot tell the difference
     read = Intervals.from_dict(json.loads(json.dumps(intervals.as_dict())))
     np.testing.assert_array_equal(read.bounds(calibration, wide), (low, high))
     again = fit_intervals(calibration, Decided(margins, labels), group, draws=15, seed=seed)

@@ -7,10 +7,10 @@ from datetime import datetime, timedelta
 import numpy as np
 import pytest
 
-from fraud.learning import judging
-from fraud.learning.baselines import Scored
-from fraud.learning.bootstrap import Interval, interval_of, paired_difference
-from fraud.learning.judging import Judgement, Period, judge, pool, weekly_lists
+from fraud.learning.validation import judging
+from fraud.learning.validation.baselines import Scored
+from fraud.learning.validation.bootstrap import Interval, interval_of, paired_difference
+from fraud.learning.validation.judging import Judgement, Period, judge, pool, weekly_lists
 
 MONDAY = datetime(2024, 1, 1)
 

@@ -1,4 +1,4 @@
-"""Labels from several outcomes of one entity: the policy of fraud.learning.labels, sentence by sentence."""
+"""Labels from several outcomes of one entity: the policy of fraud.learning.datasets.labels, sentence by sentence."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 
 from fraud.claims.folder import connect
 from fraud.claims.schema import TABLES
-from fraud.learning.labels import Labels, known_labels
+from fraud.learning.datasets.labels import Labels, known_labels
 from fraud.learning.spec import ModelSpec
 from tests.learning.town import CLAIM_SPEC, spec
 

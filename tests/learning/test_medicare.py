@@ -11,10 +11,10 @@ import pytest
 from fraud.claims.folder import ClaimsFolder
 from fraud.claims.importing import import_claims
 from fraud.learning import load_spec
-from fraud.learning.dataset import Dataset, Feature, build_dataset
-from fraud.learning.evaluation import MODEL, Evaluation, evaluate
-from fraud.learning.promotion import decide
+from fraud.learning.datasets.dataset import Dataset, Feature, build_dataset
 from fraud.learning.spec import ModelSpec
+from fraud.learning.validation.evaluation import MODEL, Evaluation, evaluate
+from fraud.learning.validation.gates import decide
 from fraud.signals.catalogue import Catalogue
 
 pytestmark = pytest.mark.full

@@ -10,7 +10,7 @@ from hypothesis.extra.numpy import arrays
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from fraud.learning import metrics
-from fraud.learning.calibration import fit_calibration, rank_standing
+from fraud.learning.calibration.calibration import fit_calibration, rank_standing
 
 _ROWS = st.integers(4, 60).flatmap(
     lambda n: st.tuples(

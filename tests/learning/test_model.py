@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from fraud.errors import CatalogueError, InputError
-from fraud.learning.dataset import Dataset
-from fraud.learning.evaluation import Evaluation
+from fraud.learning.datasets.dataset import Dataset
 from fraud.learning.model import FittedModel
 from fraud.learning.training import fit_model
+from fraud.learning.validation.evaluation import Evaluation
 from fraud.signals.catalogue import Catalogue, load_catalogue
 from fraud.signals.peers import learn_peers
 from tests.learning.town import spec, write_room

@@ -12,17 +12,17 @@ import pytest
 
 from fraud.claims.folder import ClaimsFolder
 from fraud.errors import InputError, SpecError
-from fraud.learning.cards import Facts, card
-from fraud.learning.dataset import build_dataset
-from fraud.learning.documents import to_markdown
+from fraud.learning.datasets.dataset import build_dataset
+from fraud.learning.datasets.timeline import build_timeline
 from fraud.learning.model import FittedModel
 from fraud.learning.novelty import LEAST_SEEN, Novelty, fit_novelty
-from fraud.learning.promotion import decide
+from fraud.learning.reports.cards import Facts, card
+from fraud.learning.reports.documents import to_markdown
 from fraud.learning.spec import load_spec, parse_spec
-from fraud.learning.timeline import build_timeline
 from fraud.learning.tracking import load_model
 from fraud.learning.training import fit_model, train
 from fraud.learning.unlabelled import examine
+from fraud.learning.validation.gates import decide
 from fraud.review.candidates import candidates_of
 from fraud.review.queue import QueueRules
 from fraud.scoring.batch import score_folder

@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score
 
-from fraud.learning.dataset import Dataset, Feature
-from fraud.learning.fitting import fit_ensemble
-from fraud.learning.propensity import (
+from fraud.learning.datasets.dataset import Dataset, Feature
+from fraud.learning.datasets.propensity import (
     MOST_STOOD_FOR,
     compare_treatments,
     fit_rows,
     hidden_share,
     investigation_chance,
 )
+from fraud.learning.fitting import fit_ensemble
 from fraud.learning.spec import TREATMENTS, Parameters
 from fraud.signals.frames import Reference
 

@@ -20,7 +20,7 @@ import pandas as pd
 import pytest
 
 from fraud.errors import InputError
-from fraud.learning.dataset import Dataset
+from fraud.learning.datasets.dataset import Dataset
 from fraud.learning.model import FittedModel
 from fraud.learning.pyfunc import ScoringFunction
 from fraud.learning.training import TrainingResult

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fraud.learning.recovery import WHOLE, Recovery, learn_recovery
+from fraud.learning.calibration.recovery import WHOLE, Recovery, learn_recovery
 
 
 def test_a_share_is_learned_from_what_outcomes_confirmed() -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from fraud.claims.folder import ClaimsFolder
-from fraud.learning.dataset import Dataset, build_dataset
+from fraud.learning.datasets.dataset import Dataset, build_dataset
 from fraud.learning.spec import ModelSpec
 from fraud.signals.catalogue import Catalogue
 from tests.learning.town import CLAIM_SPEC, spec

@@ -13,7 +13,7 @@ import pytest
 
 from fraud.errors import InputError
 from fraud.learning import search as searching
-from fraud.learning.dataset import Dataset
+from fraud.learning.datasets.dataset import Dataset
 from fraud.learning.metrics import average_precision
 from fraud.learning.search import OBJECTIVES, Search, as_toml, search, write_parameters
 from fraud.learning.spec import Parameters, load_spec, parse_spec

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fraud.learning.dataset import Dataset
-from fraud.learning.splits import Holdout, grouped_folds, repeated_folds, time_holdout
+from fraud.learning.datasets.dataset import Dataset
+from fraud.learning.datasets.splits import Holdout, grouped_folds, repeated_folds, time_holdout
 
 
 @given(st.integers(0, 10_000), st.integers(2, 6))

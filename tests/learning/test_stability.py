@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
-from fraud.learning.stability import Ranking, compare, spearman
+from fraud.learning.validation.stability import Ranking, compare, spearman
 
 
 def test_who_left_a_list_and_who_came_is_told_apart() -> None:

@@ -11,8 +11,8 @@ import pytest
 
 from fraud.claims.folder import ClaimsFolder, connect
 from fraud.errors import InputError
-from fraud.learning.dataset import Dataset, build_dataset
-from fraud.learning.timeline import Timeline, build_timeline
+from fraud.learning.datasets.dataset import Dataset, build_dataset
+from fraud.learning.datasets.timeline import Timeline, build_timeline
 from fraud.signals.catalogue import Catalogue
 from tests.learning.town import CLAIM_SPEC, END, START, default_outcomes, outcome, spec, write_town
 

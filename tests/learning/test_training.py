@@ -15,7 +15,7 @@ import pytest
 from fraud.claims.folder import ClaimsFolder
 from fraud.errors import CatalogueError, NotKnownError
 from fraud.learning import load_model, train
-from fraud.learning.dataset import Dataset
+from fraud.learning.datasets.dataset import Dataset
 from fraud.learning.metrics import BASELINES, METRICS
 from fraud.learning.model import FittedModel
 from fraud.learning.registry import Registry

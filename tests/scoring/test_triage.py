@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from fraud.explaining.report import render_html
+from fraud.learning.calibration.recovery import Recovery
 from fraud.learning.model import FittedModel
-from fraud.learning.recovery import Recovery
 from fraud.scoring.triage import ReviewTime, Triage, amount_at_stake, standing_of
 from fraud.signals.catalogue import Catalogue
 from fraud.signals.rules import Finding, rules_of

@@ -16,7 +16,7 @@ import pytest
 from prometheus_client import REGISTRY
 
 from fraud.errors import CatalogueError, NotKnownError
-from fraud.learning.calibration import Calibration, rank_standing
+from fraud.learning.calibration.calibration import Calibration, rank_standing
 from fraud.learning.fitting import fit_ensemble
 from fraud.learning.model import FittedModel
 from fraud.scoring.scorer import ClaimScorer

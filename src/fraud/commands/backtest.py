@@ -14,7 +14,7 @@ from fraud.commands.models import AsJson, Claims, check_locale, tracking
 from fraud.config import Settings, load_settings
 
 if TYPE_CHECKING:
-    from fraud.learning.backtest import Backtest
+    from fraud.learning.validation.backtest import Backtest
 
 __all__ = ["backtest"]
 
@@ -59,8 +59,8 @@ def backtest(
 
 def _run(settings: Settings, model: str, claims: Path, when: tuple[int, str], thorough: bool, step: Any) -> Backtest:
     from fraud.claims.folder import ClaimsFolder
-    from fraud.learning.rolling import backtest_folder
     from fraud.learning.spec import load_spec
+    from fraud.learning.validation.rolling import backtest_folder
     from fraud.signals.catalogue import load_catalogue
 
     spec = load_spec(settings.models / f"{model}.toml")
@@ -77,7 +77,7 @@ def _run(settings: Settings, model: str, claims: Path, when: tuple[int, str], th
 
 
 def _show(found: Backtest, locale: str) -> None:
-    from fraud.learning.backtest_report import backtest_summary, backtest_table
+    from fraud.learning.reports.backtest import backtest_summary, backtest_table
 
     for line in backtest_summary(found, locale):
         data(f"  • {line}")
@@ -86,8 +86,8 @@ def _show(found: Backtest, locale: str) -> None:
 
 
 def _write(found: Backtest, out: Path, locale: str) -> None:
-    from fraud.learning.backtest_report import backtest_document
-    from fraud.learning.documents import to_html, to_markdown
+    from fraud.learning.reports.backtest import backtest_document
+    from fraud.learning.reports.documents import to_html, to_markdown
 
     document = backtest_document(found, locale, _command())
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -95,8 +95,8 @@ def _write(found: Backtest, out: Path, locale: str) -> None:
 
 
 def _track(settings: Settings, found: Backtest, locale: str) -> None:
-    from fraud.learning.backtest_report import backtest_document
-    from fraud.learning.documents import to_html
+    from fraud.learning.reports.backtest import backtest_document
+    from fraud.learning.reports.documents import to_html
     from fraud.learning.tracking import record_backtest
 
     page = to_html(backtest_document(found, locale, _command()))

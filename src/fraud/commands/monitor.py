@@ -13,7 +13,7 @@ from fraud.commands.models import AsJson, Claims, Version, check_locale, load_fi
 from fraud.config import load_settings
 
 if TYPE_CHECKING:
-    from fraud.learning.drift import Monitoring
+    from fraud.learning.monitoring.drift import Monitoring
 
 __all__ = ["monitor"]
 
@@ -42,10 +42,10 @@ def monitor(
     something needs attention.
     """
     from fraud.claims.folder import ClaimsFolder
-    from fraud.learning.drift import monitor as run
-    from fraud.learning.gauges import to_prometheus
-    from fraud.learning.monitor_report import monitor_summary
-    from fraud.learning.recipe import load_recipe
+    from fraud.learning.monitoring.drift import monitor as run
+    from fraud.learning.monitoring.gauges import to_prometheus
+    from fraud.learning.monitoring.recipe import load_recipe
+    from fraud.learning.reports.monitor import monitor_summary
     from fraud.signals.catalogue import load_catalogue
 
     settings = load_settings()
@@ -58,8 +58,8 @@ def monitor(
             ClaimsFolder(claims), fitted, catalogue, recipe, since=since, until=until, now=datetime.now()
         )
         if html:
-            from fraud.learning.documents import to_html
-            from fraud.learning.monitor_report import monitor_document
+            from fraud.learning.reports.documents import to_html
+            from fraud.learning.reports.monitor import monitor_document
 
             step("report", 0.0)
             _write(html, to_html(monitor_document(found, catalogue, recipe, spoken)))

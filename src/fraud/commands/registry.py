@@ -71,7 +71,7 @@ def promote(
     The decision is written to the model's run and to var/promotions. Exit code 3 with every reason when refused.
     """
     from fraud.claims.folder import ClaimsFolder
-    from fraud.learning.governance import promote as decide
+    from fraud.learning.governance.promotion import promote as decide
     from fraud.learning.spec import load_spec
     from fraud.signals.catalogue import load_catalogue
 
@@ -117,7 +117,7 @@ def rollback(
     \b
     fraud rollback claim_risk --approved-by "Li Na" --reason "Hit rate fell to half within a week"
     """
-    from fraud.learning.governance import rollback as go_back
+    from fraud.learning.governance.promotion import rollback as go_back
     from fraud.signals.catalogue import load_catalogue
 
     settings = load_settings()
@@ -141,7 +141,7 @@ def shadow(
     fraud shadow claim_risk --version challenger
     fraud shadow claim_risk --off
     """
-    from fraud.learning.promotion import SHADOW
+    from fraud.learning.validation.gates import SHADOW
 
     registry = _registry(load_settings())
     if off:
@@ -169,8 +169,8 @@ def card(
     \b
     fraud card provider_risk --locale zh --out card.html
     """
-    from fraud.learning.cards import card as page_of
-    from fraud.learning.documents import to_html, to_markdown
+    from fraud.learning.reports.cards import card as page_of
+    from fraud.learning.reports.documents import to_html, to_markdown
 
     settings = load_settings()
     spoken = check_locale(locale or settings.locale)
@@ -189,7 +189,7 @@ def card(
 def _facts(settings: Settings, model: str, version: str) -> Any:
     """What the card of a registered version is made of."""
     from fraud.learning import load_model
-    from fraud.learning.cards import Facts
+    from fraud.learning.reports.cards import Facts
     from fraud.learning.tracking import latest_backtest, text_of
     from fraud.signals.catalogue import load_catalogue
 
@@ -214,7 +214,7 @@ def _registry(settings: Settings) -> Any:
 
 
 def _request(by: str | None, approved_by: str, reason: str) -> Any:
-    from fraud.learning.governance import Request
+    from fraud.learning.governance.promotion import Request
 
     return Request(by=by or getpass.getuser(), approved_by=approved_by, reason=reason, at=datetime.now(UTC))
 

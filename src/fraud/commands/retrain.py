@@ -15,7 +15,7 @@ from fraud.config import Settings, load_settings
 from fraud.errors import InputError
 
 if TYPE_CHECKING:
-    from fraud.learning.retraining import Verdict
+    from fraud.learning.monitoring.retraining import Verdict
     from fraud.learning.training import TrainingResult
 
 __all__ = ["retrain"]
@@ -64,10 +64,10 @@ def _champions(settings: Settings) -> list[str]:
 
 def _verdict(settings: Settings, name: str, claims: Path) -> Verdict:
     from fraud.claims.folder import ClaimsFolder
-    from fraud.learning.drift import monitor_watched, origin_known
-    from fraud.learning.recipe import load_recipe
-    from fraud.learning.retraining import weigh
-    from fraud.learning.watched import last_day, watch
+    from fraud.learning.monitoring.drift import monitor_watched, origin_known
+    from fraud.learning.monitoring.recipe import load_recipe
+    from fraud.learning.monitoring.retraining import weigh
+    from fraud.learning.monitoring.watched import last_day, watch
     from fraud.signals.catalogue import load_catalogue
 
     recipe, catalogue, folder = load_recipe(settings.home), load_catalogue(settings.features), ClaimsFolder(claims)
@@ -83,8 +83,8 @@ def _verdict(settings: Settings, name: str, claims: Path) -> Verdict:
 def _waiting(settings: Settings, name: str, digest: str) -> int | None:
     """The challenger, if it was fitted on these very data by the spec of today."""
     from fraud.learning import load_spec
-    from fraud.learning.promotion import CHALLENGER
     from fraud.learning.registry import Registry
+    from fraud.learning.validation.gates import CHALLENGER
 
     if CHALLENGER not in Registry(tracking(settings)).aliases(name):
         return None

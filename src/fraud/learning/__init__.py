@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from fraud.learning.spec import ModelSpec, load_spec
 
 if TYPE_CHECKING:
-    from fraud.learning.dataset import build_dataset
+    from fraud.learning.datasets.dataset import build_dataset
     from fraud.learning.model import FittedModel
     from fraud.learning.tracking import load_model
     from fraud.learning.training import train
@@ -20,7 +20,7 @@ __all__ = ["FittedModel", "ModelSpec", "build_dataset", "load_model", "load_spec
 
 _LATER = {
     "FittedModel": "fraud.learning.model",
-    "build_dataset": "fraud.learning.dataset",
+    "build_dataset": "fraud.learning.datasets.dataset",
     "load_model": "fraud.learning.tracking",
     "train": "fraud.learning.training",
 }

@@ -15,13 +15,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from fraud.errors import CatalogueError, InputError
-from fraud.learning.calibration import Calibration, Standing
+from fraud.learning.calibration.calibration import Calibration, Standing
+from fraud.learning.calibration.intervals import Intervals
+from fraud.learning.calibration.recovery import WHOLE, Recovery
 from fraud.learning.fitting import Ensemble
-from fraud.learning.intervals import Intervals
 from fraud.learning.novelty import Novelty
 from fraud.learning.origin import FILE as _ORIGIN
 from fraud.learning.origin import Origin
-from fraud.learning.recovery import WHOLE, Recovery
 from fraud.learning.spec import ModelSpec, parse_spec
 from fraud.signals.catalogue import Catalogue
 from fraud.signals.frames import Reference

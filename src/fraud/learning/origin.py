@@ -16,10 +16,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from fraud.learning.recovery import learn_recovery
+from fraud.learning.calibration.recovery import learn_recovery
 
 if TYPE_CHECKING:
-    from fraud.learning.dataset import Dataset
+    from fraud.learning.datasets.dataset import Dataset
 
 __all__ = ["FILE", "POINTS", "Origin", "Spread", "bands_of", "kept_of", "names_of_bands", "origin_of", "shares_between"]
 

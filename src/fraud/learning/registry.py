@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from fraud.errors import InputError, NotKnownError, nearest
-from fraud.learning.promotion import ALIASES, CHAMPION
+from fraud.learning.validation.gates import ALIASES, CHAMPION
 
 __all__ = ["Change", "Registry", "Version", "champions"]
 

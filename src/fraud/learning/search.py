@@ -19,13 +19,13 @@ import numpy as np
 import tomlkit
 
 from fraud.errors import InputError, nearest
-from fraud.learning.baselines import Part, margins_of
-from fraud.learning.bootstrap import Interval, Statistic, paired_difference
-from fraud.learning.dataset import Dataset
-from fraud.learning.evaluation import list_length, part_of
+from fraud.learning.datasets.dataset import Dataset
+from fraud.learning.datasets.splits import Holdout, grouped_folds, time_holdout
 from fraud.learning.metrics import METRICS, average_precision, share_of_list
 from fraud.learning.spec import ModelSpec, Parameters
-from fraud.learning.splits import Holdout, grouped_folds, time_holdout
+from fraud.learning.validation.baselines import Part, margins_of
+from fraud.learning.validation.bootstrap import Interval, Statistic, paired_difference
+from fraud.learning.validation.evaluation import list_length, part_of
 
 if TYPE_CHECKING:
     import optuna

@@ -50,8 +50,9 @@ class LabelRule:
     """Which verdicts make an entity positive or negative; entities with any other verdict are unlabelled.
 
     `unlabelled` is what the fit makes of entities that nobody looked at: `ignore` leaves them out, `negative`
-    counts them as negatives, `weighted` as negatives by how likely each is one (`fraud.learning.propensity`). One
-    that is younger than `maturity_days` on the day of the labels is no negative yet: nobody had the time to look.
+    counts them as negatives, `weighted` as negatives by how likely each is one (see
+    `fraud.learning.datasets.propensity`). One that is younger than `maturity_days` on the day of the labels is no
+    negative yet: nobody had the time to look.
     """
 
     positive: tuple[str, ...] = _among(VERDICTS)

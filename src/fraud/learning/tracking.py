@@ -39,13 +39,13 @@ with warnings.catch_warnings():
     from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
 
 from fraud.errors import InputError, NotKnownError, nearest
-from fraud.learning.cards import Facts, card_files
-from fraud.learning.dataset import Dataset
+from fraud.learning.datasets.dataset import Dataset
 from fraud.learning.metrics import METRICS
 from fraud.learning.model import FittedModel
-from fraud.learning.promotion import CHALLENGER, CHAMPION
 from fraud.learning.pyfunc import PARAMETERS
-from fraud.learning.report import TrainingReport
+from fraud.learning.reports.cards import Facts, card_files
+from fraud.learning.reports.training import TrainingReport
+from fraud.learning.validation.gates import CHALLENGER, CHAMPION
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -337,7 +337,7 @@ def _fill(client: MlflowClient, run_id: str, child: Child) -> None:
 
 def _log_files(run: Run, version: int, run_id: str) -> None:
     """The report in three forms, the card in two languages, the figures, the folds, and the environment."""
-    from fraud.learning.plots import figures
+    from fraud.learning.reports.plots import figures
 
     drawn = figures(run.report)
     texts = {

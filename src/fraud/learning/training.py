@@ -12,17 +12,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fraud.claims.folder import ClaimsFolder
-from fraud.learning.calibrating import calibrate
-from fraud.learning.calibration import rank_standing
-from fraud.learning.dataset import Dataset, build_dataset
-from fraud.learning.evaluation import Evaluation, evaluate
+from fraud.learning.calibration.calibration import rank_standing
+from fraud.learning.datasets.dataset import Dataset, build_dataset
 from fraud.learning.fitting import fit_ensemble
 from fraud.learning.model import FittedModel
 from fraud.learning.origin import kept_of, origin_of
-from fraud.learning.promotion import GateResult, Promotion, decide
-from fraud.learning.report import TrainingReport
+from fraud.learning.reports.training import TrainingReport
 from fraud.learning.spec import ModelSpec
 from fraud.learning.unlabelled import NoveltyReport, examine, fit_unlabelled
+from fraud.learning.validation.calibrating import calibrate
+from fraud.learning.validation.evaluation import Evaluation, evaluate
+from fraud.learning.validation.gates import GateResult, Promotion, decide
 from fraud.signals.catalogue import Catalogue
 
 if TYPE_CHECKING:

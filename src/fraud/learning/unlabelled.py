@@ -11,17 +11,17 @@ from typing import Any
 
 import numpy as np
 
-from fraud.learning.calibration import UNKNOWN, rank_standing
-from fraud.learning.dataset import Dataset
-from fraud.learning.documents import Block, Document, Figure, Points, Section, Table
-from fraud.learning.evaluation import Evaluation, HoldoutResult
+from fraud.learning.calibration.calibration import UNKNOWN, rank_standing
+from fraud.learning.datasets.dataset import Dataset
 from fraud.learning.metrics import NOVELTY_METRICS, average_precision, precision_at
 from fraud.learning.model import FittedModel
 from fraud.learning.novelty import Novelty, fit_novelty
 from fraud.learning.origin import kept_of, origin_of
-from fraud.learning.promotion import CHAMPION
-from fraud.learning.report import TrainingReport
+from fraud.learning.reports.documents import Block, Document, Figure, Points, Section, Table
+from fraud.learning.reports.training import TrainingReport
 from fraud.learning.spec import ModelSpec
+from fraud.learning.validation.evaluation import Evaluation, HoldoutResult
+from fraud.learning.validation.gates import CHAMPION
 
 __all__ = ["NoveltyReport", "Unlabelled", "examine", "fit_unlabelled", "forest_of"]
 

@@ -1,0 +1,1 @@
+"""Which version scores, who decided that, and on what comparison."""
