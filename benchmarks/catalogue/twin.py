@@ -14,16 +14,14 @@ __all__ = ["SIGNALS", "frames_in_pandas"]
 SIGNALS: dict[str, tuple[str, ...]] = {
     "claim": (
         "claim.charged",
-        "claim.fund_share",
+        "claim.daily_amount",
         "claim.nights",
         "claim.diagnosis_codes",
         "claim.repeated_trace_codes",
         "claim.lines_against_total",
         "claim.stays_before",
-        "claim.earlier_claims_here",
         "claim.same_disease_elsewhere",
         "claim.days_since_stay",
-        "claim.amount_against_own_past",
     ),
     "patient": ("patient.claims", "patient.providers", "patient.total_amount", "patient.one_provider_share"),
     "provider": (
@@ -32,11 +30,11 @@ SIGNALS: dict[str, tuple[str, ...]] = {
         "provider.largest_amount",
         "network.sharing_providers",
     ),
-    "physician": ("physician.busiest_day", "physician.case_concentration", "physician.repeated_trace_codes"),
+    "physician": ("physician.busiest_day", "physician.case_concentration"),
 }
 _YEAR = pd.Timedelta(days=365)
 _CLAIM = ["claim_id", "patient_id", "provider_id", "physician_id", "visit_type", "admitted_at", "discharged_at"]
-_CLAIM += ["settled_at", "total_amount", "fund_amount", "primary_diagnosis"]
+_CLAIM += ["settled_at", "total_amount", "primary_diagnosis"]
 
 
 def frames_in_pandas(folder: Path, day: pd.Timestamp) -> dict[str, pd.DataFrame]:
@@ -49,7 +47,7 @@ def frames_in_pandas(folder: Path, day: pd.Timestamp) -> dict[str, pd.DataFrame]
         "claim": _claims(claims, lines, pd.read_parquet(folder / "diagnoses", columns=["claim_id", "position"])),
         "patient": _patients(window),
         "provider": _providers(window),
-        "physician": _physicians(window, lines),
+        "physician": _physicians(window),
     }
 
 
@@ -61,7 +59,7 @@ def _claims(claims: pd.DataFrame, lines: pd.DataFrame, diagnoses: pd.DataFrame) 
     own = pd.DataFrame(
         {
             "claim.charged": found.total_amount,
-            "claim.fund_share": found.fund_amount / found.total_amount.where(found.total_amount != 0),
+            "claim.daily_amount": found.total_amount / (nights + 1),
             "claim.nights": nights,
             "claim.diagnosis_codes": diagnoses.groupby("claim_id").position.max().reindex(found.index).fillna(0),
             "claim.repeated_trace_codes": (traced["count"] - traced["nunique"]).reindex(found.index).fillna(0),
@@ -75,27 +73,22 @@ def _claims(claims: pd.DataFrame, lines: pd.DataFrame, diagnoses: pd.DataFrame) 
 def _past(claims: pd.DataFrame, index: pd.Index) -> pd.DataFrame:
     """What the claims of the same patient within a year before say."""
     wanted = ["claim_id", "patient_id", "provider_id", "visit_type", "admitted_at", "settled_at", "disease"]
-    earlier = [*wanted, "discharged_at", "total_amount"]
+    earlier = [*wanted, "discharged_at"]
     pairs = claims[wanted].merge(claims[earlier], on="patient_id", suffixes=("", "_past"))
     known = (pairs.settled_at_past < pairs.settled_at) & (pairs.settled_at_past >= pairs.settled_at - _YEAR)
     pairs = pairs[known & (pairs.claim_id != pairs.claim_id_past)]
     here, stay = pairs.provider_id == pairs.provider_id_past, pairs.visit_type_past == "inpatient"
     gap = (pairs.admitted_at.dt.normalize() - pairs.discharged_at.dt.normalize()).dt.days
-    alike = pairs.total_amount.where(pairs.visit_type == pairs.visit_type_past)
     owner = pairs.claim_id
-    usual = alike.groupby(owner).mean().reindex(index)
-    charged = claims.set_index("claim_id").total_amount
     return pd.DataFrame(
         {
             "claim.stays_before": stay.groupby(owner).sum().reindex(index).fillna(0),
-            "claim.earlier_claims_here": here.groupby(owner).sum().reindex(index).fillna(0),
             "claim.same_disease_elsewhere": (~here & (pairs.disease == pairs.disease_past))
             .groupby(owner)
             .sum()
             .reindex(index)
             .fillna(0),
             "claim.days_since_stay": gap.where(stay).groupby(owner).min().reindex(index),
-            "claim.amount_against_own_past": charged / usual.where(usual != 0),
         }
     )
 
@@ -129,19 +122,16 @@ def _providers(window: pd.DataFrame) -> pd.DataFrame:
     ).fillna({"network.sharing_providers": 0})
 
 
-def _physicians(window: pd.DataFrame, lines: pd.DataFrame) -> pd.DataFrame:
+def _physicians(window: pd.DataFrame) -> pd.DataFrame:
     days = window.groupby(["physician_id", window.admitted_at.dt.normalize()]).size()
     case = window.visit_type + "|" + window.disease.fillna("?")
     cases = window.groupby(["physician_id", case]).size()
     total = cases.groupby("physician_id").sum()
     pairs = total * (total - 1)
-    traced = lines.dropna(subset=["trace_code"]).merge(window[["claim_id", "physician_id"]], on="claim_id")
-    codes = traced.groupby("physician_id").trace_code.agg(["count", "nunique"])
     return pd.DataFrame(
         {
             "physician.busiest_day": days.groupby("physician_id").max(),
             "physician.case_concentration": (cases * (cases - 1)).groupby("physician_id").sum()
             / pairs.where(pairs != 0),
-            "physician.repeated_trace_codes": (codes["count"] - codes["nunique"]).reindex(total.index).fillna(0),
         }
     )

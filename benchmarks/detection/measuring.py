@@ -198,11 +198,15 @@ def _found(rankings: Sequence[_Rankings]) -> tuple[Found, ...]:
 
 
 def is_law(catalogue: Catalogue, signal: Signal) -> bool:
-    """Whether a signal states law: what is forbidden, a limit that an authority set, or a national rule."""
+    """Whether a signal states law: what is forbidden, a limit that an authority or the scheme set, a national rule.
+
+    The national library's indicators (codes ZB) are figures to be watched: they have no limit.
+    """
+    code = signal.national_code or ""
     if not signal.limit:
-        return False
-    official = catalogue.limits[signal.limit].tag in ("REG", "LOC")
-    return signal.kind == "violation" or official or signal.national_code is not None
+        return code.startswith("ZB")
+    official = catalogue.limits[signal.limit].tag in ("REG", "LOC", "SEED")
+    return signal.kind == "violation" or official or bool(code)
 
 
 class _Rankings:

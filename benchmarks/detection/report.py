@@ -104,7 +104,8 @@ bother the honest. Schemes and signals come from one typology of violations, so 
 - **Honest claims** of the clean city leave out {s["mistakes"]} with a mistake in the data: sent twice to the cent, or
   with the outcome `data_error`. To stop those is right. The simulator's data check finds four of five mistakes only,
   so some early discharges stay among the honest.
-- **Rules of law** forbid (kind `violation`), have a limit that an authority set (tag REG or LOC), or a national code.
+- **Rules of law** forbid (kind `violation`), have a limit that an authority or the terms of a scheme set (tag REG, LOC
+  or SEED), or are rules or indicators of the national library.
 - **Rules** are the signals with a dated limit. Precision and recall are those of all rules of the type together, at
   that kind of entity. For a signal that is no rule, an **alarm** is a value above that which {ALARM_SHARE:.0%} of the
   clean city reach."""

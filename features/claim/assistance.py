@@ -46,6 +46,15 @@ def share_outside_assistance(claim):
 _POOR = {"patient_id": "P", "assistance": "low_income", "assistance_from": date(2023, 1, 1)}
 _ENDED = {**_POOR, "assistance_to": date(2023, 12, 31)}
 share_outside_assistance.fires(1, claim={"fund_amount": 1000.0}, patients=_ENDED)
+# The assistance ended yesterday; or begins tomorrow.
+share_outside_assistance.fires(
+    0.96, claim={"fund_amount": 960.0}, patients={**_POOR, "assistance_to": date(2024, 6, 11)}
+)
+share_outside_assistance.fires(
+    1, claim={"fund_amount": 1000.0}, patients={**_POOR, "assistance_from": date(2024, 6, 13)}
+)
+share_outside_assistance.quiet(0.95, claim={"fund_amount": 950.0}, patients=_ENDED)
+share_outside_assistance.quiet(0, claim={"fund_amount": 1000.0}, patients={**_POOR, "assistance_to": date(2024, 6, 12)})
 share_outside_assistance.quiet(0.7, patients=_ENDED)
 share_outside_assistance.quiet(
     0, claim={"fund_amount": 1000.0}, patients={**_POOR, "assistance_to": date(2024, 12, 31)}
@@ -87,19 +96,30 @@ def days_before_assistance(claim):
 _LATER = {"patient_id": "P", "assistance": "low_income", "assistance_from": date(2025, 4, 8)}
 _BY_HAND = {"settlement_channel": "manual", "insured_region": "370203"}
 days_before_assistance.fires(300, claim=_BY_HAND, patients=_LATER)
+# Half a year and a day before; and a person of the city by its name.
+days_before_assistance.fires(185, claim=_BY_HAND, patients={**_LATER, "assistance_from": date(2024, 12, 14)})
+days_before_assistance.fires(300, claim={**_BY_HAND, "insured_region": "青岛"}, patients=_LATER)
+days_before_assistance.quiet(184, claim=_BY_HAND, patients={**_LATER, "assistance_from": date(2024, 12, 13)})
+# Another city has no such term, and this one none since 2026.
+days_before_assistance.quiet(300, claim={**_BY_HAND, "insured_region": "370102"}, patients=_LATER)
+days_before_assistance.quiet(
+    300,
+    claim={**_BY_HAND, "admitted_at": datetime(2026, 1, 5, 9)},
+    patients={**_LATER, "assistance_from": date(2026, 11, 1)},
+)
 days_before_assistance.quiet(100, claim=_BY_HAND, patients={**_LATER, "assistance_from": date(2024, 9, 20)})
 days_before_assistance.quiet(0, claim={**_BY_HAND, "settlement_channel": "direct"}, patients=_LATER)
 days_before_assistance.quiet(0, claim=_BY_HAND, patients={"patient_id": "P"})
 
 
 @signal(
-    title={"en": "Paid earlier in the year", "zh": "本年度此前累计支付金额"},
+    title={"en": "Paid in the year", "zh": "本年度累计支付金额"},
     says={
-        "en": "Before this claim the payments of the calendar year had come to {value:,.0f}; the ceiling is "
-        "{limit:,.0f}.",
-        "zh": "本单之前,本自然年度已累计支付{value:,.0f}元,年度限额{limit:,.0f}元。",
+        "en": "With this claim the payments of the calendar year come to {value:,.0f}; the ceiling is {limit:,.0f}.",
+        "zh": "连同本单,本自然年度累计支付{value:,.0f}元,年度限额{limit:,.0f}元。",
     },
     unit="money",
+    version=2,
     riskier="high",
     default=0,
     violation="T19",
@@ -111,19 +131,24 @@ days_before_assistance.quiet(0, claim=_BY_HAND, patients={"patient_id": "P"})
     },
 )
 def paid_in_year(claim, past):
-    """Amount asked of the fund on the patient's claims of the same calendar year, known before this one.
+    """Amount asked of the fund on this claim and on the patient's earlier ones of the same calendar year.
 
-    Blind spot: payments of other funds, and claims that settle later.
+    Unknown, and 0, without an earlier claim in the year. Blind spot: payments of other funds, claims that settle
+    later, and a first claim that passes the ceiling alone.
 
-    释义:本单之前已知的、患者同一自然年结算单的申请基金支付金额。
-    盲区:其他基金的支付,以及更晚结算的费用。
+    释义:本单与患者同一自然年此前结算单的申请基金支付金额合计;年内没有更早结算单的为0。
+    盲区:其他基金的支付、更晚结算的费用,以及年内首单即超限额。
     """
     same_year = past.admitted_at.year() == claim.admitted_at.year()
-    return past.fund_amount.sum(where=same_year)
+    return claim.fund_amount + past.fund_amount.sum(where=same_year)
 
 
-paid_in_year.fires(500_000, past=[{"fund_amount": 100_000.0, "times": 5}])
-paid_in_year.quiet(100_000, past=[{"fund_amount": 100_000.0}])
-paid_in_year.quiet(
-    0, past=[{"fund_amount": 500_000.0, "admitted_at": datetime(2023, 12, 20), "discharged_at": datetime(2023, 12, 30)}]
-)
+_DEAR = {"fund_amount": 100_000.0, "times": 4}
+_LAST_YEAR = {"admitted_at": datetime(2023, 12, 20), "discharged_at": datetime(2023, 12, 30)}
+paid_in_year.fires(500_700, past=[{**_DEAR, "times": 5}])
+# The claim that passes the ceiling, by one yuan; the one before it just reached it.
+paid_in_year.fires(410_001, claim={"fund_amount": 10_001.0}, past=[_DEAR])
+paid_in_year.fires(420_000, claim={"fund_amount": 20_000.0}, past=[{**_DEAR, "provider_id": "H#"}])
+paid_in_year.quiet(410_000, claim={"fund_amount": 10_000.0}, past=[_DEAR])
+paid_in_year.quiet(100_700, past=[{**_DEAR, **_LAST_YEAR}, {"fund_amount": 100_000.0}])
+paid_in_year.quiet(0, past=[{**_LAST_YEAR, "fund_amount": 500_000.0}])

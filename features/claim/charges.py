@@ -353,6 +353,20 @@ def lone_consumables(lines):
 
 _MATERIAL = [{"item_code": "X", "category": "consumable"}, {"item_code": "Y", "category": "surgery"}]
 lone_consumables.fires(900, lines=[{"unit_price": 900.0}], catalogue=_MATERIAL)
+lone_consumables.fires(200.5, lines=[{"unit_price": 100.25, "times": 2}], catalogue=_MATERIAL)
+# A drug has no use for the stent beside it.
+lone_consumables.fires(
+    900,
+    lines=[{"unit_price": 900.0}, {"item_code": "D"}],
+    catalogue=[*_MATERIAL, {"item_code": "D", "category": "drug"}],
+)
+lone_consumables.quiet(200, lines=[{"unit_price": 200.0}], catalogue=_MATERIAL)
+# A dressing that a nurse changes.
+lone_consumables.quiet(
+    0,
+    lines=[{"unit_price": 900.0}, {"item_code": "N"}],
+    catalogue=[*_MATERIAL, {"item_code": "N", "category": "nursing"}],
+)
 lone_consumables.quiet(0, lines=[{"unit_price": 900.0}, {"item_code": "Y"}], catalogue=_MATERIAL)
 lone_consumables.quiet(0, claim={"visit_type": "pharmacy"}, lines=[{"unit_price": 900.0}], catalogue=_MATERIAL)
 
@@ -387,5 +401,9 @@ def dialysis_session(lines):
 
 _DIALYSIS = {"item_code": "X", "category": "treatment", "dialysis": True}
 dialysis_session.fires(700, lines=[{"unit_price": 700.0}], catalogue=_DIALYSIS)
+dialysis_session.fires(430.01, lines=[{"unit_price": 430.01}], catalogue=_DIALYSIS)
+dialysis_session.fires(650, lines=[{"unit_price": 400.0, "times": 3}, {"unit_price": 650.0}], catalogue=_DIALYSIS)
+dialysis_session.quiet(430, lines=[{"unit_price": 430.0, "quantity": 3.0}], catalogue=_DIALYSIS)
+dialysis_session.quiet(400, lines=[{"unit_price": 400.0}, {"item_code": "Y", "unit_price": 900.0}], catalogue=_DIALYSIS)
 dialysis_session.quiet(400, lines=[{"unit_price": 400.0}], catalogue=_DIALYSIS)
 dialysis_session.quiet(None, lines=[{"unit_price": 700.0}])

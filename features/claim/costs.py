@@ -32,6 +32,21 @@ def amount_against_expected(claim):
 
 
 amount_against_expected.fires(5, norms={"domain": "case", "code": "outpatient|I10", "amount": 200.0})
+amount_against_expected.fires(
+    4.01, claim={"total_amount": 4010.0}, norms={"domain": "case", "code": "outpatient|I10", "amount": 1000.0}
+)
+amount_against_expected.fires(
+    4.5,
+    claim={"visit_type": "inpatient", "total_amount": 90_000.0, "primary_diagnosis": "I21.9"},
+    norms={"domain": "case", "code": "inpatient|I21", "amount": 20_000.0},
+)
+amount_against_expected.quiet(
+    4, claim={"total_amount": 4000.0}, norms={"domain": "case", "code": "outpatient|I10", "amount": 1000.0}
+)
+# What a visit usually costs says nothing about a stay.
+amount_against_expected.quiet(
+    None, claim={"visit_type": "inpatient"}, norms={"domain": "case", "code": "outpatient|I10", "amount": 200.0}
+)
 amount_against_expected.quiet(1, norms={"domain": "case", "code": "outpatient|I10", "amount": 1000.0})
 amount_against_expected.quiet(None)
 
@@ -124,34 +139,6 @@ daily_amount_against_expected.quiet(
     claim={"visit_type": "inpatient", "total_amount": 5000.0, "stay_days": 4},
     norms={"domain": "case", "code": "inpatient|I10", "amount": 5000.0, "days": 4.0},
 )
-
-
-@signal(
-    title={"en": "Share paid by the fund", "zh": "基金支付占比"},
-    says={
-        "en": "The fund is asked to pay {value:.0%} of the charges.",
-        "zh": "基金支付占本单总费用的{value:.0%}。",
-    },
-    unit="share",
-    riskier="either",
-    high=1,
-    violation="T19",
-    cites=["decree-735.38.6"],
-    excuses={"en": "Medical assistance or a spent deductible.", "zh": "享受医疗救助,或起付线已满。"},
-)
-def fund_share(claim):
-    """Amount asked of the fund over the total amount.
-
-    Blind spot: the rules of the person's scheme are not looked at.
-
-    释义:申请基金支付金额占总费用的比例。
-    盲区:未考虑个人所属险种的待遇规则。
-    """
-    return ratio(claim.fund_amount, claim.total_amount)
-
-
-fund_share.fires(1, claim={"fund_amount": 1000.0})
-fund_share.quiet(0.7)
 
 
 @signal(

@@ -115,6 +115,35 @@ early_refills_elsewhere.fires(
     past=[{"provider_id": "H#", "days_ago": 5, "lines": [{"days_supply": 30.0}], "times": 2}],
     catalogue=_PILL,
 )
+# Two drugs fetched at one other house, of each of which a little more than a quarter is left.
+early_refills_elsewhere.fires(
+    2,
+    lines=[{"days_supply": 30.0}, {"item_code": "Y", "days_supply": 30.0}],
+    past=[{"provider_id": "H2", "days_ago": 22, "lines": [{"item_code": c, "days_supply": 30.0} for c in "XY"]}],
+    catalogue=[_PILL, {**_PILL, "item_code": "Y"}],
+)
+early_refills_elsewhere.fires(
+    3,
+    lines=[{"days_supply": 7.0}],
+    past=[{"provider_id": "H#", "days_ago": 0, "hour": 8, "lines": [{"days_supply": 7.0}], "times": 3}],
+    catalogue=_PILL,
+)
+# One refill on a journey is usual, and a supply that is nearly used up may be renewed anywhere.
+early_refills_elsewhere.quiet(
+    1,
+    lines=[{"days_supply": 30.0}],
+    past=[{"provider_id": "H2", "days_ago": 5, "lines": [{"days_supply": 30.0}]}],
+    catalogue=_PILL,
+)
+early_refills_elsewhere.quiet(
+    0,
+    lines=[{"days_supply": 30.0}],
+    past=[{"provider_id": "H#", "days_ago": 23, "lines": [{"days_supply": 30.0}], "times": 3}],
+    catalogue=_PILL,
+)
+early_refills_elsewhere.quiet(
+    0, lines=[{}], past=[{"provider_id": "H#", "days_ago": 5, "lines": [{}], "times": 3}], catalogue=_PILL
+)
 early_refills_elsewhere.quiet(
     0,
     lines=[{"days_supply": 30.0}],
@@ -157,6 +186,38 @@ repeated_exams.fires(
     past=[{"days_ago": 5, "lines": [{}], "times": 5}],
     catalogue={"item_code": "X", "category": "examination"},
 )
+# Two weeks ago, somewhere else.
+repeated_exams.fires(
+    4,
+    lines=[{}],
+    past=[{"provider_id": "H#", "days_ago": 14, "lines": [{}], "times": 4}],
+    catalogue={"item_code": "X", "category": "laboratory"},
+)
+repeated_exams.fires(
+    4,
+    lines=[{}, {"item_code": "Y"}],
+    past=[{"days_ago": d, "lines": [{}, {"item_code": "Y"}]} for d in (3, 9)],
+    catalogue=[{"item_code": c, "category": "examination"} for c in "XY"],
+)
+repeated_exams.quiet(
+    3,
+    lines=[{}],
+    past=[{"days_ago": d, "lines": [{}]} for d in (2, 4, 6)],
+    catalogue={"item_code": "X", "category": "laboratory"},
+)
+repeated_exams.quiet(
+    0,
+    lines=[{}],
+    past=[{"days_ago": 15, "lines": [{}], "times": 5}],
+    catalogue={"item_code": "X", "category": "examination"},
+)
+# Daily sessions of a treatment, and tests that are not the ones of this claim.
+repeated_exams.quiet(
+    0,
+    lines=[{}],
+    past=[{"days_ago": d, "lines": [{}, {"item_code": "Y"}]} for d in (1, 2, 3, 4)],
+    catalogue=[{"item_code": "X", "category": "therapy"}, {"item_code": "Y", "category": "laboratory"}],
+)
 repeated_exams.quiet(
     0,
     lines=[{}],
@@ -194,6 +255,20 @@ def billed_on_other_claim(past_lines):
 
 
 billed_on_other_claim.fires(1, lines=[{}], past=[{"days_ago": 0, "hour": 8, "lines": [{}]}])
+billed_on_other_claim.fires(
+    2,
+    lines=[{}, {"item_code": "Y"}],
+    past=[{"days_ago": 0, "hour": 8, "physician_id": "D2", "lines": [{}, {"item_code": "Y"}, {"item_code": "Z"}]}],
+)
+# What a stay bills that began in the morning, billed as a visit as well.
+billed_on_other_claim.fires(
+    1,
+    claim={"visit_type": "inpatient", "stay_days": 4},
+    lines=[{}],
+    past=[{"days_ago": 0, "hour": 8, "lines": [{}]}],
+)
+billed_on_other_claim.quiet(0, lines=[{}], past=[{"provider_id": "H2", "days_ago": 0, "hour": 8, "lines": [{}]}])
+billed_on_other_claim.quiet(0, lines=[{}], past=[{"days_ago": 0, "hour": 8, "lines": [{"item_code": "Y"}]}])
 billed_on_other_claim.quiet(0, lines=[{}], past=[{"days_ago": 1, "lines": [{}]}])
 
 
@@ -225,4 +300,14 @@ def weekly_dialysis(lines, past_lines, limits):
 
 _KIDNEY = {"item_code": "X", "dialysis": True}
 weekly_dialysis.fires(6, lines=[{}], past=[{"days_ago": 2, "lines": [{}], "times": 5}], catalogue=_KIDNEY)
+weekly_dialysis.fires(5, lines=[{}], past=[{"days_ago": d, "lines": [{}]} for d in (1, 3, 5, 6)], catalogue=_KIDNEY)
+weekly_dialysis.fires(
+    6,
+    lines=[{"quantity": 3.0}],
+    past=[{"provider_id": "H2", "days_ago": 3, "lines": [{"quantity": 3.0}]}],
+    catalogue=_KIDNEY,
+)
+weekly_dialysis.quiet(4, lines=[{}], past=[{"days_ago": d, "lines": [{}]} for d in (2, 4, 6)], catalogue=_KIDNEY)
+# Every second day: the session of a week ago belongs to the week before.
+weekly_dialysis.quiet(4, lines=[{}], past=[{"days_ago": d, "lines": [{}]} for d in (2, 4, 6, 7)], catalogue=_KIDNEY)
 weekly_dialysis.quiet(1, lines=[{}], past=[{"days_ago": 9, "lines": [{}], "times": 5}], catalogue=_KIDNEY)

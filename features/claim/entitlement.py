@@ -121,35 +121,3 @@ provider_suspended.fires(1, providers={**_SHUT, "suspended_to": date(2024, 6, 12
 provider_suspended.fires(1, providers={**_SHUT, "suspended_from": date(2024, 6, 12)})
 provider_suspended.quiet(0)
 provider_suspended.quiet(0, providers={**_SHUT, "suspended_from": date(2024, 6, 13)})
-
-
-@signal(
-    title={"en": "Physician practising elsewhere", "zh": "医师注册机构不符"},
-    says={
-        "en": "The physician is registered at another provider (1 yes, 0 no): {value:.0f}.",
-        "zh": "医师注册于其他机构(1是,0否):{value:.0f}。",
-    },
-    unit="yes (1) or no (0)",
-    riskier="high",
-    default=0,
-    high=1,
-    violation="T29",
-    cites=["points-2024"],
-    excuses={
-        "en": "Registered multi-site practice, or a visiting expert.",
-        "zh": "备案的多点执业或专家会诊。",
-    },
-)
-def physician_from_elsewhere(claim):
-    """1 when the physician's registered provider is known and is not the one that bills, else 0.
-
-    Blind spot: several registrations of one physician.
-
-    释义:医师登记机构已知且不是结算机构的为1,否则为0。
-    盲区:一名医师的多点备案。
-    """
-    return (claim.physician_provider_id != claim.provider_id).cast("int64")
-
-
-physician_from_elsewhere.fires(1, physicians={"physician_id": "D", "provider_id": "H2"})
-physician_from_elsewhere.quiet(0, physicians={"physician_id": "D", "provider_id": "H"})

@@ -33,6 +33,13 @@ def unreported_exams(lines):
 
 _EXAM = {"item_code": "X", "category": "examination"}
 unreported_exams.fires(2, lines=[{"times": 2}], catalogue=_EXAM)
+unreported_exams.fires(1, lines=[{}], catalogue={**_EXAM, "category": "laboratory"})
+unreported_exams.fires(
+    1, lines=[{"reported_at": datetime(2024, 6, 12)}, {"ordered_at": datetime(2024, 6, 12)}], catalogue=_EXAM
+)
+# A treatment has no report; of an item that the library lacks it is not known whether it has one.
+unreported_exams.quiet(0, lines=[{"times": 2}], catalogue={**_EXAM, "category": "treatment"})
+unreported_exams.quiet(0, lines=[{"times": 2}])
 unreported_exams.quiet(0, lines=[{"reported_at": datetime(2024, 6, 12)}], catalogue=_EXAM)
 
 
@@ -103,6 +110,15 @@ idle_days_share.fires(
     lines=[{"times": 9}, {"item_code": "Y"}],
     catalogue=_WARD,
 )
+_CARE = [{"item_code": "Y", "service_at": datetime(2024, 6, day)} for day in (12, 13, 14)]
+idle_days_share.fires(0.6, claim={"visit_type": "inpatient", "stay_days": 4}, lines=[*_CARE[:2], {}], catalogue=_WARD)
+# Drugs three times a day are one day with care.
+idle_days_share.fires(
+    2 / 3, claim={"visit_type": "inpatient", "stay_days": 2}, lines=[{"item_code": "Y", "times": 3}], catalogue=_WARD
+)
+idle_days_share.quiet(0.5, claim={"visit_type": "inpatient", "stay_days": 5}, lines=_CARE, catalogue=_WARD)
+# A stay whose lines were not sent.
+idle_days_share.quiet(None, claim={"visit_type": "inpatient", "stay_days": 9})
 idle_days_share.quiet(
     0,
     claim={"visit_type": "inpatient", "stay_days": 0},

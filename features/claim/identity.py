@@ -102,6 +102,11 @@ def unregistered_without_order(claim, lines):
 
 
 unregistered_without_order.fires(1, claim={"registered": False}, lines=[{}])
+unregistered_without_order.fires(1, claim={"registered": False, "physician_id": None}, lines=[{"times": 3}])
+# Executed, but nobody ordered it.
+unregistered_without_order.fires(1, claim={"registered": False}, lines=[{"executed_at": datetime(2024, 6, 12, 9, 10)}])
+unregistered_without_order.quiet(0, lines=[{}])
+unregistered_without_order.quiet(0, claim={"registered": False})
 unregistered_without_order.quiet(0, claim={"registered": False}, lines=[{"ordered_at": datetime(2024, 6, 12)}, {}])
 unregistered_without_order.quiet(0, claim={"registered": True}, lines=[{}])
 

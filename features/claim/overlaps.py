@@ -35,6 +35,26 @@ overlapping_stays.fires(
     claim={"visit_type": "inpatient", "stay_days": 6},
     past=[{"visit_type": "inpatient", "provider_id": "H2", "days_ago": 3, "stay_days": 7}],
 )
+# A short stay within this one, and one here that ends a day after this one began.
+overlapping_stays.fires(
+    1,
+    claim={"visit_type": "inpatient", "stay_days": 9},
+    past=[{"visit_type": "inpatient", "provider_id": "H2", "days_ago": -2, "stay_days": 2}],
+)
+overlapping_stays.fires(
+    2,
+    claim={"visit_type": "inpatient", "stay_days": 6},
+    past=[{"visit_type": "inpatient", "days_ago": d, "stay_days": d + 1} for d in (3, 4)],
+)
+# Moved on to another house on the last day; a visit is no stay.
+overlapping_stays.quiet(
+    0,
+    claim={"visit_type": "inpatient", "stay_days": 6},
+    past=[{"visit_type": "inpatient", "provider_id": "H2", "days_ago": -6, "hour": 8}],
+)
+overlapping_stays.quiet(
+    0, claim={"visit_type": "inpatient", "stay_days": 6}, past=[{"provider_id": "H2", "days_ago": -3}]
+)
 overlapping_stays.quiet(
     0,
     claim={"visit_type": "inpatient", "stay_days": 6},
@@ -79,6 +99,28 @@ visits_during_stay.fires(
     claim={"visit_type": "inpatient", "stay_days": 8},
     past=[{"provider_id": "H2", "days_ago": -3}, {"provider_id": "H3", "days_ago": 0}],
 )
+visits_during_stay.fires(
+    2,
+    claim={"visit_type": "inpatient", "stay_days": 8},
+    past=[
+        {"provider_id": "H2", "days_ago": -1, "visit_type": "emergency"},
+        {"provider_id": "H2", "days_ago": -5, "visit_type": "chronic"},
+    ],
+)
+visits_during_stay.fires(
+    1, claim={"visit_type": "inpatient", "stay_days": 8}, past=[{"provider_id": "H2", "days_ago": -7}]
+)
+visits_during_stay.quiet(
+    0,
+    claim={"visit_type": "inpatient", "stay_days": 8},
+    past=[{"provider_id": "H2", "days_ago": -8, "hour": 8}, {"days_ago": -3}],
+)
+# Relatives fetch the drugs.
+visits_during_stay.quiet(
+    0,
+    claim={"visit_type": "inpatient", "stay_days": 8},
+    past=[{"provider_id": "Y", "visit_type": "pharmacy", "days_ago": -3}],
+)
 visits_during_stay.quiet(
     0, claim={"visit_type": "inpatient", "stay_days": 8}, past=[{"provider_id": "H2", "days_ago": 0}]
 )
@@ -115,6 +157,27 @@ care_during_stay.fires(
     1,
     claim={"visit_type": "long_term_care", "stay_days": 30},
     past=[{"visit_type": "inpatient", "days_ago": 3, "stay_days": 8}],
+)
+care_during_stay.fires(
+    1,
+    claim={"visit_type": "long_term_care", "stay_days": 7},
+    past=[{"visit_type": "inpatient", "provider_id": "H2", "days_ago": 1, "stay_days": 2}],
+)
+care_during_stay.fires(
+    2,
+    claim={"visit_type": "long_term_care", "stay_days": 30},
+    past=[{"visit_type": "inpatient", "provider_id": f"H{d}", "days_ago": d, "stay_days": 15} for d in (5, 12)],
+)
+# Home again on the day on which care begins; taken to hospital on that day; a visit to the doctor.
+care_during_stay.quiet(
+    0,
+    claim={"visit_type": "long_term_care", "stay_days": 30},
+    past=[{"visit_type": "inpatient", "days_ago": 8, "stay_days": 8}],
+)
+care_during_stay.quiet(
+    0,
+    claim={"visit_type": "long_term_care", "stay_days": 30},
+    past=[{"visit_type": "inpatient", "days_ago": 0, "stay_days": 8}, {"days_ago": 1}],
 )
 care_during_stay.quiet(
     0,
@@ -155,5 +218,28 @@ charges_around_stay.fires(
     2600,
     claim={"visit_type": "inpatient", "stay_days": 8},
     past=[{"days_ago": 2, "total_amount": 2600.0}, {"days_ago": 20}],
+)
+charges_around_stay.fires(
+    500.5,
+    claim={"visit_type": "inpatient", "stay_days": 8},
+    past=[{"days_ago": 3, "total_amount": 300.0}, {"days_ago": 1, "total_amount": 200.5}],
+)
+charges_around_stay.fires(
+    800,
+    claim={"visit_type": "inpatient", "stay_days": 8},
+    past=[{"visit_type": "chronic", "days_ago": -4, "total_amount": 800.0}],
+)
+charges_around_stay.quiet(
+    500, claim={"visit_type": "inpatient", "stay_days": 8}, past=[{"days_ago": 1, "total_amount": 500.0}]
+)
+# The day before the days that are looked at, another house, and the emergency that led to the stay.
+charges_around_stay.quiet(
+    0,
+    claim={"visit_type": "inpatient", "stay_days": 8},
+    past=[
+        {"days_ago": 4, "total_amount": 2600.0},
+        {"days_ago": 2, "provider_id": "H2", "total_amount": 2600.0},
+        {"days_ago": 0, "hour": 8, "visit_type": "emergency", "total_amount": 2600.0},
+    ],
 )
 charges_around_stay.quiet(0, claim={"visit_type": "inpatient"}, past=[{"days_ago": 20}])

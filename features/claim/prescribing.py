@@ -58,6 +58,7 @@ drugs_on_prescription.quiet(1, lines=[{"item_code": "X1", "times": 8}], catalogu
         "zh": "同一化学亚组(ATC四级)的药品同时开具{value:.0f}种,通常为{limit:.0f}种。",
     },
     unit="drugs",
+    version=2,
     riskier="high",
     default=0,
     violation="T14",
@@ -78,7 +79,10 @@ def drugs_of_one_class(lines, limits):
     盲区:分属不同亚类而作用相同的药品。
     """
     lasting = (lines.days_supply > limits.class_overlap_days) & (lines.claim_visit_type != "inpatient")
-    return lines.class_items.max(where=lasting)
+    most = lines.class_items.max(where=lasting)
+    # A drug given for some days beside one for a month counts in the subgroup, and does not last.
+    beside = lines.item_code.nunique(where=lasting & (lines.class_items > 1))
+    return ((beside > 0) & (beside < most)).ifelse(beside, most)
 
 
 _STATIN = [
@@ -87,7 +91,27 @@ _STATIN = [
 ]
 _MONTH = {"days_supply": 28.0}
 drugs_of_one_class.fires(2, lines=[_MONTH, {"item_code": "Y", **_MONTH}], catalogue=_STATIN)
+drugs_of_one_class.fires(
+    2,
+    claim={"visit_type": "chronic"},
+    lines=[{"days_supply": 8.0}, {"item_code": "Y", "days_supply": 90.0}],
+    catalogue=_STATIN,
+)
+drugs_of_one_class.fires(
+    3,
+    lines=[{"item_code": c, **_MONTH} for c in "XYZ"],
+    catalogue=[*_STATIN, {"item_code": "Z", "category": "drug", "atc": "C10AA01"}],
+)
 drugs_of_one_class.quiet(1, lines=[_MONTH, {"item_code": "Z", **_MONTH}], catalogue=_STATIN)
+# An injection today, the tablets for a month; the same box twice.
+drugs_of_one_class.quiet(1, lines=[_MONTH, {"item_code": "Y", "days_supply": 1.0}], catalogue=_STATIN)
+drugs_of_one_class.quiet(1, lines=[{"times": 2, **_MONTH}], catalogue=_STATIN)
+drugs_of_one_class.quiet(
+    0,
+    claim={"visit_type": "inpatient", "stay_days": 9},
+    lines=[_MONTH, {"item_code": "Y", **_MONTH}],
+    catalogue=_STATIN,
+)
 drugs_of_one_class.quiet(0, lines=[{"days_supply": 3.0}, {"item_code": "Y", "days_supply": 3.0}], catalogue=_STATIN)
 
 
@@ -137,6 +161,19 @@ def class_overlaps_here(past_lines, limits):
 
 _EARLIER = {"days_ago": 5, "lines": [{"item_code": "Y", "days_supply": 28.0}]}
 class_overlaps_here.fires(2, lines=[_MONTH], past=[{**_EARLIER, "times": 2}], catalogue=_STATIN)
+# Eight days are left; and both drugs again while either of them lasts.
+class_overlaps_here.fires(
+    2, lines=[_MONTH], past=[{**_EARLIER, "days_ago": d, "physician_id": "D2"} for d in (20, 12)], catalogue=_STATIN
+)
+class_overlaps_here.fires(
+    2,
+    lines=[_MONTH, {"item_code": "Y", **_MONTH}],
+    past=[{"days_ago": 6, "lines": [_MONTH, {"item_code": "Y", **_MONTH}]}],
+    catalogue=_STATIN,
+)
+# One drug replaced, and seven days left of it.
+class_overlaps_here.quiet(1, lines=[_MONTH], past=[_EARLIER], catalogue=_STATIN)
+class_overlaps_here.quiet(0, lines=[_MONTH], past=[{**_EARLIER, "days_ago": 21, "times": 3}], catalogue=_STATIN)
 class_overlaps_here.quiet(0, lines=[_MONTH], past=[{**_EARLIER, "days_ago": 25}], catalogue=_STATIN)
 class_overlaps_here.quiet(0, lines=[{"item_code": "Y", **_MONTH}], past=[_EARLIER], catalogue=_STATIN)
 
@@ -176,6 +213,20 @@ def class_overlaps_elsewhere(past_lines, limits):
 class_overlaps_elsewhere.fires(
     2, lines=[_MONTH], past=[{**_EARLIER, "provider_id": "H#", "times": 2}], catalogue=_STATIN
 )
+_EACH = [{**_EARLIER, "provider_id": f"H{d}", "days_ago": d} for d in (20, 15, 9)]
+class_overlaps_elsewhere.fires(3, lines=[_MONTH], past=_EACH, catalogue=_STATIN)
+class_overlaps_elsewhere.fires(
+    2,
+    claim={"visit_type": "pharmacy", "physician_id": None},
+    lines=[_MONTH],
+    past=[{**row, "visit_type": "pharmacy"} for row in _EACH[:2]],
+    catalogue=_STATIN,
+)
+class_overlaps_elsewhere.quiet(1, lines=[_MONTH], past=[*_EACH[:1], _EARLIER], catalogue=_STATIN)
+# A ward gives what the patient has at home.
+class_overlaps_elsewhere.quiet(
+    0, claim={"visit_type": "inpatient", "stay_days": 5}, lines=[_MONTH], past=_EACH, catalogue=_STATIN
+)
 class_overlaps_elsewhere.quiet(0, lines=[_MONTH], past=[_EARLIER], catalogue=_STATIN)
 class_overlaps_elsewhere.quiet(
     0, lines=[{"item_code": "Z", **_MONTH}], past=[{**_EARLIER, "provider_id": "H2"}], catalogue=_STATIN
@@ -205,10 +256,10 @@ def repeated_trace_codes(lines):
     """Lines with a trace code, less the different codes among them.
 
     Blind spot: codes that another claim has used (see `patient.repeated_trace_codes` and
-    `physician.repeated_trace_codes`).
+    `provider.repeated_code_share`).
 
     释义:有追溯码的明细行数减去不同追溯码数。
-    盲区:其他结算单已用过的追溯码(见`patient.repeated_trace_codes`与`physician.repeated_trace_codes`)。
+    盲区:其他结算单已用过的追溯码(见`patient.repeated_trace_codes`与`provider.repeated_code_share`)。
     """
     return lines.trace_code.count() - lines.trace_code.nunique()
 

@@ -162,4 +162,10 @@ def stays_before(past):
 
 
 stays_before.fires(14, past=[{"visit_type": "inpatient", "days_ago": 100, "times": 14}])
+_STAYS = [{"visit_type": "inpatient", "provider_id": f"H{m}", "days_ago": 28 * m, "stay_days": 5} for m in range(1, 14)]
+stays_before.fires(13, past=_STAYS)
+stays_before.fires(13, claim={"visit_type": "inpatient"}, past=[*_STAYS, {"visit_type": "chronic", "times": 9}])
+stays_before.quiet(12, past=_STAYS[:12])
+# The stays of the year before, of which the last settled a year and a day ago.
+stays_before.quiet(0, past=[{**row, "days_ago": 371 + 28 * m} for m, row in enumerate(_STAYS)])
 stays_before.quiet(0, past=[{"visit_type": "outpatient", "times": 6}])

@@ -377,5 +377,10 @@ def upload_delay(claim):
 
 
 upload_delay.fires(28, claim={"uploaded_at": datetime(2024, 7, 10)})
+upload_delay.fires(8, claim={"uploaded_at": datetime(2024, 6, 20, 0, 5)})
+upload_delay.fires(10, claim={"visit_type": "inpatient", "stay_days": 10, "uploaded_at": datetime(2024, 7, 2, 8)})
+upload_delay.quiet(7, claim={"uploaded_at": datetime(2024, 6, 19, 23, 55)})
+# Sent while the patient was still there, and settled later.
+upload_delay.quiet(-1, claim={"uploaded_at": datetime(2024, 6, 11, 20)})
 upload_delay.quiet(0, claim={"uploaded_at": datetime(2024, 6, 12, 20)})
 upload_delay.quiet(None)

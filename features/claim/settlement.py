@@ -81,5 +81,11 @@ def same_operator_claims(claim, past):
 
 _PAID = {**_STAFF, "payee_account": "A1"}
 same_operator_claims.fires(5, claim=_PAID, past={**_PAID, "times": 5})
+same_operator_claims.fires(4, claim=_PAID, past=[{**_PAID, "provider_id": "H#", "times": 4}, {"times": 9}])
+same_operator_claims.fires(4, claim=_PAID, past=[{**_PAID, "days_ago": d} for d in (10, 100, 200, 360)])
+same_operator_claims.quiet(3, claim=_PAID, past={**_PAID, "times": 3})
+# A second account; and records that tell neither.
+same_operator_claims.quiet(0, claim=_PAID, past={**_PAID, "payee_account": "A2", "times": 5})
+same_operator_claims.quiet(0, claim={"settlement_channel": "manual"}, past={"settlement_channel": "manual", "times": 5})
 same_operator_claims.quiet(0, claim=_PAID, past={**_PAID, "operator_id": "E2", "times": 5})
 same_operator_claims.quiet(0, claim=_PAID, past={**_PAID, "settlement_channel": "direct", "times": 5})

@@ -33,6 +33,19 @@ def same_day_providers(past):
 
 
 same_day_providers.fires(4, past=[{"provider_id": "H#", "days_ago": 0, "times": 3, "hour": 8}])
+same_day_providers.fires(
+    3,
+    claim={"visit_type": "pharmacy"},
+    past=[{"provider_id": p, "days_ago": 0, "hour": h} for p, h in (("H2", 6), ("H3", 8), ("H3", 7))],
+)
+same_day_providers.fires(
+    3, claim={"visit_type": "inpatient", "stay_days": 5}, past=[{"provider_id": "H#", "days_ago": 0, "times": 2}]
+)
+# The doctor in the morning and the pharmacy on the way home, however often.
+same_day_providers.quiet(
+    2, claim={"visit_type": "pharmacy"}, past=[{"provider_id": "H2", "days_ago": 0, "hour": 8, "times": 4}]
+)
+same_day_providers.quiet(1, past=[{"days_ago": 0, "hour": 8, "times": 4}])
 same_day_providers.quiet(1, past=[{"provider_id": "H9", "days_ago": 1}, {"days_ago": 0, "hour": 8}])
 
 
@@ -123,6 +136,11 @@ def recent_claims(past, limits):
 
 
 recent_claims.fires(20, past={"days_ago": 10, "times": 20})
+recent_claims.fires(16, past=[{"days_ago": 30}, {"provider_id": "H#", "days_ago": 3, "times": 15}])
+recent_claims.fires(16, past=[{"visit_type": "pharmacy", "days_ago": d, "times": 4} for d in (1, 2, 3, 4)])
+# Dialysis every second day for a month, and just as many as are usual.
+recent_claims.quiet(15, past=[{"days_ago": d} for d in range(2, 31, 2)])
+recent_claims.quiet(1, past=[{"days_ago": 31, "times": 20}, {"days_ago": 30}])
 recent_claims.quiet(0, past={"days_ago": 100, "times": 20})
 
 
@@ -157,5 +175,12 @@ def recent_purchases(past, limits):
 
 
 recent_purchases.fires(20, past={"visit_type": "pharmacy", "days_ago": 10, "times": 20})
+recent_purchases.fires(11, past={"visit_type": "pharmacy", "provider_id": "Y#", "days_ago": 30, "times": 11})
+recent_purchases.fires(
+    12,
+    claim={"visit_type": "pharmacy"},
+    past=[{"visit_type": "pharmacy", "days_ago": d, "times": 6} for d in (1, 29)],
+)
+recent_purchases.quiet(10, past=[{"visit_type": "pharmacy", "days_ago": d} for d in range(3, 31, 3)])
 recent_purchases.quiet(0, past={"days_ago": 10, "times": 20})
 recent_purchases.quiet(0, past={"visit_type": "pharmacy", "days_ago": 60, "times": 20})

@@ -60,6 +60,19 @@ nights_against_expected.fires(
     claim={"visit_type": "inpatient", "stay_days": 20},
     norms={"domain": "case", "code": "inpatient|I10", "days": 4.0},
 )
+_NORMS = [{"domain": "case", "code": f"inpatient|{c}", "days": d} for c, d in (("I10", 4.0), ("F20", 60.0))]
+nights_against_expected.fires(4.25, claim={"visit_type": "inpatient", "stay_days": 17}, norms=_NORMS)
+nights_against_expected.fires(
+    5, claim={"visit_type": "inpatient", "stay_days": 300, "primary_diagnosis": "F20.0"}, norms=_NORMS
+)
+nights_against_expected.quiet(4, claim={"visit_type": "inpatient", "stay_days": 16}, norms=_NORMS)
+# Two months are long for hypertension and usual in psychiatry; a rare disease has no usual length.
+nights_against_expected.quiet(
+    1, claim={"visit_type": "inpatient", "stay_days": 60, "primary_diagnosis": "F20.0"}, norms=_NORMS
+)
+nights_against_expected.quiet(
+    None, claim={"visit_type": "inpatient", "stay_days": 60, "primary_diagnosis": "G12.2"}, norms=_NORMS
+)
 nights_against_expected.quiet(
     1,
     claim={"visit_type": "inpatient", "stay_days": 4},
@@ -103,6 +116,20 @@ def checkup_share(claim, lines, procedures, limits):
 _WARD = {"visit_type": "inpatient", "stay_days": 2}
 _ITEMS = [{"item_code": "X", "category": "examination"}, {"item_code": "Y", "category": "drug"}]
 checkup_share.fires(0.9, claim=_WARD, lines=[{"times": 9}, {"item_code": "Y"}], catalogue=_ITEMS)
+checkup_share.fires(
+    0.61,
+    claim={**_WARD, "stay_days": 3},
+    lines=[{"unit_price": 610.0}, {"item_code": "Y", "unit_price": 390.0}],
+    catalogue=[{"item_code": "X", "category": "laboratory"}, _ITEMS[1]],
+)
+checkup_share.fires(1, claim={**_WARD, "stay_days": 0}, lines=[{"times": 3}], catalogue=_ITEMS)
+checkup_share.quiet(
+    0.6,
+    claim=_WARD,
+    lines=[{"unit_price": 600.0}, {"item_code": "Y", "unit_price": 400.0}],
+    catalogue=_ITEMS,
+)
+checkup_share.quiet(None, claim={**_WARD, "stay_days": 4}, lines=[{"times": 9}], catalogue=_ITEMS)
 checkup_share.quiet(0.25, claim=_WARD, lines=[{}, {"item_code": "Y", "times": 3}], catalogue=_ITEMS)
 checkup_share.quiet(None, claim=_WARD, lines=[{"times": 9}], procedures=["4701"], catalogue=_ITEMS)
 checkup_share.quiet(None, lines=[{"times": 9}], catalogue=_ITEMS)

@@ -1,4 +1,6 @@
-"""One service taken apart, or one thing billed as another: parts of a package, names and codes that do not match."""
+"""One service taken apart, or one thing billed as another: parts of a package, codes that cannot be the patient's."""
+
+from datetime import date, datetime
 
 from fraud.signals import signal
 
@@ -37,47 +39,18 @@ def package_share(lines):
 _PANEL = [{"item_code": "P", "included_item_code": c, "kind": "package_part"} for c in "ABC"]
 _PARTS = [{"item_code": c} for c in "ABC"]
 package_share.fires(1, lines=_PARTS, exclusions=_PANEL)
+_FOUR = [*_PANEL, {**_PANEL[0], "included_item_code": "E"}]
+package_share.fires(0.75, lines=_PARTS, exclusions=_FOUR)
+# All parts on one day, and the package on the next.
+package_share.fires(1, lines=[*_PARTS, {"item_code": "P", "service_at": datetime(2024, 6, 13)}], exclusions=_PANEL)
+_TEN = [{"item_code": "P", "included_item_code": c, "kind": "package_part"} for c in "ABCEFGHIJK"]
+package_share.quiet(0.7, lines=[{"item_code": c} for c in "ABCEFGH"], exclusions=_TEN)
+package_share.quiet(2 / 3, lines=[*_PARTS[:2], {**_PARTS[2], "service_at": datetime(2024, 6, 13)}], exclusions=_PANEL)
+# The package was dissolved at the end of last year.
+package_share.quiet(0, lines=_PARTS, exclusions=[{**pair, "valid_to": date(2023, 12, 31)} for pair in _PANEL])
 package_share.quiet(1 / 3, lines=_PARTS[:1], exclusions=_PANEL)
 package_share.quiet(0, lines=[*_PARTS, {"item_code": "P"}], exclusions=_PANEL)
 package_share.quiet(0, lines=_PARTS, exclusions=[{**pair, "kind": "included"} for pair in _PANEL])
-
-
-@signal(
-    title={"en": "Names that are not the item's", "zh": "收费名称与医保目录名称不符"},
-    says={
-        "en": "{value:.0f} line(s) are billed under a name that has nothing in common with the catalogue's; "
-        "{limit:.0f} is usual.",
-        "zh": "{value:.0f}行收费名称与所对应医保目录名称无共同之处,通常为{limit:.0f}行。",
-    },
-    unit="lines",
-    riskier="high",
-    default=0,
-    violation="T11",
-    limit="foreign_names",
-    cites=["decree-735.38.3", "decree-735.38.4", "phantom-visit-case"],
-    excuses={
-        "en": "A trade name, or another language.",
-        "zh": "使用商品名或外文名称。",
-    },
-)
-def foreign_names(lines):
-    """Lines whose name and catalogue name begin with nothing that the other one contains.
-
-    A case: ureteroscopy was mapped to hysteroscopy, and men were billed for it. Blind spot: names copied from the
-    catalogue.
-
-    释义:收费名称与目录名称的开头互不包含的明细行数。
-    盲区:照抄目录的名称。
-    """
-    billed, listed = lines.item_name, lines.catalogue_name
-    shared = billed.contains(listed.substr(0, 2)) | listed.contains(billed.substr(0, 2))
-    return lines.count(where=~shared)
-
-
-_SCOPE = {"item_code": "X", "category": "surgery", "name": "宫腔镜检查"}
-foreign_names.fires(1, lines=[{"item_name": "输尿管镜检查"}], catalogue=_SCOPE)
-foreign_names.quiet(0, lines=[{"item_name": "经宫腔镜检查(门诊)"}], catalogue=_SCOPE)
-foreign_names.quiet(0, lines=[{}], catalogue=_SCOPE)
 
 
 @signal(
@@ -102,7 +75,7 @@ foreign_names.quiet(0, lines=[{}], catalogue=_SCOPE)
 def mapping_conflicts(lines):
     """Lines with an own code of the provider whose catalogue item is limited to another sex or age.
 
-    Blind spot: items for everybody.
+    A case: ureteroscopy was mapped to hysteroscopy, and men were billed for it. Blind spot: items for everybody.
 
     释义:使用院内自编码、而对应目录项目限定其他性别或年龄的明细行数。
     盲区:不限人群的项目。
@@ -113,6 +86,7 @@ def mapping_conflicts(lines):
 
 
 _MAN = {"patient_id": "P", "sex": "male"}
+_SCOPE = {"item_code": "X", "category": "surgery", "name": "宫腔镜检查"}
 _HERS = {**_SCOPE, "sex_limit": "female"}
 mapping_conflicts.fires(1, lines=[{"local_item_code": "n12"}], patients=_MAN, catalogue=_HERS)
 mapping_conflicts.fires(2, lines=[{"local_item_code": "n12", "times": 2}], patients=_MAN, catalogue=_HERS)

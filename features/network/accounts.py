@@ -38,6 +38,16 @@ def account_sharers(accounts):
 
 
 account_sharers.fires(6, window=_BY_HAND, others=_FIVE)
+account_sharers.fires(
+    7,
+    window=[_BY_HAND, {**_BY_HAND, "payee_account": "A2"}],
+    others=[*_FIVE[:2], *({**_BY_HAND, "payee_account": "A2", "patient_id": f"R{i}"} for i in range(7))],
+)
+account_sharers.fires(6, window={**_BY_HAND, "days_ago": 300}, others=[*_FIVE, *_FIVE])
+account_sharers.quiet(5, window=_BY_HAND, others=_FIVE[:5])
+# Another account; and a house that is paid directly.
+account_sharers.quiet(0, window=_BY_HAND, others=[{**row, "payee_account": "A2"} for row in _FIVE])
+account_sharers.quiet(0, window=_BY_HAND, others=[{**row, "settlement_channel": "direct"} for row in _FIVE])
 account_sharers.quiet(0, window=_BY_HAND)
 
 

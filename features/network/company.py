@@ -47,6 +47,22 @@ companions.fires(
     window=_DAYS,
     others=[*_OPEN, *({"patient_id": p, "provider_id": "H", **day} for p in ("A", "B", "C") for day in _DAYS)],
 )
+# Two of the days at one house and two at another.
+_FOUR = [{"provider_id": h, "days_ago": d} for h, d in (("H", 10), ("H", 21), ("H2", 32), ("H2", 45))]
+companions.fires(
+    4, window=_FOUR, others=[*_OPEN, *({"patient_id": p, **day} for p in ("A", "B", "C", "E") for day in _FOUR)]
+)
+companions.fires(
+    3,
+    window=[*_DAYS, {"days_ago": 60}, {"days_ago": 75}],
+    others=[*_OPEN, *({"patient_id": p, "provider_id": "H", **day} for p in ("A", "B", "C") for day in _DAYS)],
+)
+# A family of three.
+companions.quiet(
+    2,
+    window=_DAYS,
+    others=[*_OPEN, *({"patient_id": p, "provider_id": "H", **day} for p in ("A", "B") for day in _DAYS)],
+)
 # A dialysis shift: the same persons on the same weekdays, week after week, as nobody could avoid.
 _SHIFT = [{"days_ago": 7 * week + day} for week in range(52) for day in (3, 5, 7)]
 companions.quiet(
@@ -155,6 +171,16 @@ def ring_core(ties):
 
 _RING = [{"patient_id": p, "provider_id": "H", **day} for p in ("A", "B", "C", "D") for day in _DAYS]
 ring_core.fires(4, window=_DAYS, others=[*_OPEN, *_RING])
+_WIDE = [{"patient_id": p, **day} for p in ("A", "B", "C", "E", "F") for day in _TOUR]
+ring_core.fires(5, window=_TOUR, others=[*_OPEN, *_WIDE])
+# One who comes with two of the group only does not make it less.
+ring_core.fires(
+    4,
+    window=_DAYS,
+    others=[*_OPEN, *_RING, *({"patient_id": "Z", "provider_id": "H", **day} for day in _DAYS[:2])],
+)
+ring_core.quiet(3, window=_DAYS, others=[*_OPEN, *_RING[:9]])
+ring_core.quiet(0, window=_DAYS, others=_OPEN)
 ring_core.quiet(1, window=_DAYS, others=_PAIR)
 
 

@@ -39,6 +39,14 @@ def admitted_together(joint_stays):
 
 
 admitted_together.fires(6, window=_STAYS, others=[{**row, "provider_id": "H"} for row in _GROUP])
+_LATER = [{**row, "provider_id": "H", "days_ago": int(str(row["days_ago"])) - 2} for row in _GROUP]
+admitted_together.fires(3, window=_STAYS, others=_LATER[:6])
+_ELSEWHERE = [{**row, "provider_id": "H2"} for row in _GROUP]
+admitted_together.fires(6, window=[{**stay, "provider_id": "H2"} for stay in _STAYS], others=_ELSEWHERE)
+admitted_together.quiet(2, window=_STAYS, others=_LATER[:4])
+# Three days apart; and at another hospital.
+admitted_together.quiet(0, window=_STAYS, others=[{**row, "days_ago": int(str(row["days_ago"])) - 1} for row in _LATER])
+admitted_together.quiet(0, window=_STAYS, others=_ELSEWHERE)
 admitted_together.quiet(0, window=_STAYS[0], others=[{**row, "provider_id": "H"} for row in _GROUP])
 
 
@@ -73,6 +81,18 @@ def admission_cluster(joint_stays):
 
 
 admission_cluster.fires(6, window=_GROUP)
+# Each comes two days after the one before: nobody meets more than two others.
+_CHAIN = [
+    {**stay, "patient_id": f"P{i}", "days_ago": int(str(stay["days_ago"])) + 2 * i} for i in range(6) for stay in _STAYS
+]
+admission_cluster.fires(6, window=_CHAIN)
+admission_cluster.fires(7, window=[{**stay, "patient_id": f"P{i}"} for i in range(7) for stay in _STAYS])
+admission_cluster.quiet(5, window=_CHAIN[:10])
+# A couple in the same cycles, beside others who met nobody twice.
+admission_cluster.quiet(
+    2,
+    window=[*_GROUP[:4], *({**row, "days_ago": 10 * i} for i, row in enumerate(_GROUP[4:]))],
+)
 admission_cluster.quiet(0, window=[{**_STAYS[0], "patient_id": p} for p in ("A", "B", "C", "E")])
 
 

@@ -121,6 +121,26 @@ _THEIRS = [{"patient_id": f"P{i}", "provider_id": "S", "days_ago": 80} for i in 
 taken_over_share.fires(
     0.8, window=[{"patient_id": f"P{i}", "days_ago": 50} for i in range(8)], others=_THEIRS, providers=_CLOSED
 )
+taken_over_share.fires(
+    0.3, window=[{"patient_id": f"P{i}", "days_ago": 31} for i in range(3)], others=_THEIRS, providers=_CLOSED
+)
+# Two were suspended on the day; only the patients of the one came.
+taken_over_share.fires(
+    0.5,
+    window=[{"patient_id": f"P{i}", "days_ago": 50} for i in range(5)],
+    others=[*_THEIRS, *({**row, "patient_id": f"R{i}", "provider_id": "S2"} for i, row in enumerate(_THEIRS))],
+    providers=[*_CLOSED, {**_CLOSED[0], "provider_id": "S2"}],
+)
+taken_over_share.quiet(
+    0.2, window=[{"patient_id": f"P{i}", "days_ago": 50} for i in range(2)], others=_THEIRS, providers=_CLOSED
+)
+# More than a month later; and from a house of nine patients.
+taken_over_share.quiet(
+    0, window=[{"patient_id": f"P{i}", "days_ago": 30} for i in range(8)], others=_THEIRS, providers=_CLOSED
+)
+taken_over_share.quiet(
+    0, window=[{"patient_id": f"P{i}", "days_ago": 50} for i in range(8)], others=_THEIRS[:9], providers=_CLOSED
+)
 taken_over_share.quiet(
     0,
     window=[{"patient_id": f"P{i}", "days_ago": d} for i in range(8) for d in (50, 75)],

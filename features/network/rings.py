@@ -79,6 +79,13 @@ def largest_ring(rings):
 
 _MANY = [{"patient_id": p, **day} for p in ("A", "B", "C", "E", "F", "G") for day in _DAYS]
 largest_ring.fires(6, window=[*_MANY, *_OPEN])
+largest_ring.fires(7, window=[*_MANY, *({"patient_id": "K", **day} for day in _DAYS), *_OPEN])
+# The larger one of two groups, that come on days of their own.
+_OTHERS = [{"patient_id": p, "days_ago": d} for p in ("R", "S", "T", "U") for d in (12, 24, 38)]
+largest_ring.fires(6, window=[*_MANY, *_OTHERS, *_OPEN])
+largest_ring.quiet(5, window=[*_MANY[:15], *_OPEN])
+# A family of three is no group.
+largest_ring.quiet(0, window=[*_MANY[:9], *_OPEN])
 largest_ring.quiet(0, window=_OPEN)
 
 

@@ -37,6 +37,17 @@ def assistance_days(patient):
 _FAMILY = {"patient_id": "P", "assistance": "low_income_family", "insured_region": "370200"}
 _SINCE = {"assistance_from": date(2023, 1, 1)}
 assistance_days.fires(1096, patients={**_FAMILY, **_SINCE, "assistance_to": date(2025, 12, 31)})
+# A year and a day; and two years, in the city by its name.
+_LEAP = {"assistance_from": date(2024, 1, 1)}
+assistance_days.fires(367, patients={**_FAMILY, **_LEAP, "assistance_to": date(2025, 1, 1)})
+assistance_days.fires(
+    731, patients={**_FAMILY, **_SINCE, "insured_region": "青岛市", "assistance_to": date(2024, 12, 31)}
+)
+assistance_days.quiet(366, patients={**_FAMILY, **_LEAP, "assistance_to": date(2024, 12, 31)})
+# Other cities have terms of their own.
+assistance_days.quiet(
+    1096, patients={**_FAMILY, **_SINCE, "insured_region": "370102", "assistance_to": date(2025, 12, 31)}
+)
 assistance_days.quiet(365, patients={**_FAMILY, **_SINCE, "assistance_to": date(2023, 12, 31)})
 assistance_days.quiet(None, patients={**_FAMILY, **_SINCE})
 assistance_days.quiet(
@@ -77,5 +88,16 @@ def repeated_trace_codes(window_lines):
 
 _SOLD = {"lines": [{"trace_code": "8312"}]}
 repeated_trace_codes.fires(2, window=[{"days_ago": 9, **_SOLD}, {"days_ago": 3, **_SOLD}, {"days_ago": 2, **_SOLD}])
+repeated_trace_codes.fires(
+    2, window=[{"days_ago": d, "lines": [{"trace_code": c} for c in ("8312", "8313")]} for d in (40, 5)]
+)
+repeated_trace_codes.fires(3, window={**_SOLD, "visit_type": "pharmacy", "provider_id": "Y#", "times": 4})
+# A box that was given back once; Jiangxi too lets it pass until 2025.
+repeated_trace_codes.quiet(1, window=[{"days_ago": 9, **_SOLD}, {"days_ago": 8, **_SOLD}])
+repeated_trace_codes.quiet(
+    1,
+    window=[{"days_ago": 9, **_SOLD}, {"days_ago": 8, **_SOLD}],
+    patients={"patient_id": "P", "insured_region": "360100"},
+)
 repeated_trace_codes.quiet(0, window=[{"days_ago": 9, **_SOLD}, {"days_ago": 3, "lines": [{"trace_code": "8313"}]}])
 repeated_trace_codes.quiet(0, window=[{"lines": [{"times": 3}]}])

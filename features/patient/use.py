@@ -195,40 +195,24 @@ prescribers_and_pharmacies.fires(
         {"visit_type": "pharmacy", "provider_id": "Y#", "physician_id": None, "times": 5},
     ],
 )
+_BOUGHT = {"visit_type": "pharmacy", "provider_id": "Y#", "physician_id": None}
+prescribers_and_pharmacies.fires(
+    5, window=[{"physician_id": "D#", "provider_id": "H#", "times": 5}, {**_BOUGHT, "times": 9}]
+)
+prescribers_and_pharmacies.fires(
+    6,
+    window=[
+        {"physician_id": "D#", "visit_type": "chronic", "times": 6},
+        {**_BOUGHT, "times": 6},
+        {**_BOUGHT, "times": 6},
+    ],
+)
+prescribers_and_pharmacies.quiet(4, window=[{"physician_id": "D#", "times": 4}, {**_BOUGHT, "times": 9}])
+# The prescriber whom a pharmacy names does not count as one that was seen.
+prescribers_and_pharmacies.quiet(1, window=[{}, {**_BOUGHT, "physician_id": "D#", "times": 9}])
 prescribers_and_pharmacies.quiet(
     1, window=[{"physician_id": "D#", "times": 6}, {"visit_type": "pharmacy", "provider_id": "Y"}]
 )
-
-
-@signal(
-    title={"en": "Amount against case mix", "zh": "费用与病种预期之比"},
-    says={
-        "en": "The claims cost {value:.2f} times what the same diagnoses usually cost (peers: {peer_median:.2f}).",
-        "zh": "参保人费用为同病种预期的{value:.2f}倍(同类人群中位数{peer_median:.2f}倍)。",
-    },
-    unit="times",
-    riskier="high",
-    default=1,
-    peer=True,
-    violation="T16",
-    cites=["decree-735.38.2"],
-    excuses=_ILL,
-)
-def amount_against_expected(window):
-    """Total amount of the person's claims over what their diagnoses usually cost.
-
-    Blind spot: expectations come from all claims, so a habit that everybody has is not seen.
-
-    释义:个人总费用除以其诊断的通常费用。
-    盲区:预期值取自全部结算单,人人都有的习惯看不出来。
-    """
-    known = window.expected_amount.notnull()
-    return ratio(window.total_amount.sum(where=known), window.expected_amount.sum())
-
-
-_NORM = {"domain": "case", "code": "outpatient|I10", "amount": 500.0}
-amount_against_expected.fires(2, window={"times": 3}, norms=_NORM)
-amount_against_expected.quiet(1, window={"total_amount": 500.0, "times": 3}, norms=_NORM)
 
 
 @signal(
@@ -238,26 +222,27 @@ amount_against_expected.quiet(1, window={"total_amount": 500.0, "times": 3}, nor
         "zh": "参保人{value:.0%}的结算单来自同一机构(同类人群中位数{peer_median:.0%})。",
     },
     unit="share",
-    riskier="either",
+    version=2,
+    riskier="low",
     high=1,
     peer=True,
-    violation="T25",
-    cites=["fraud-auditor", "decree-735.40.1"],
-    excuses={"en": "The family's usual provider.", "zh": "长期固定就诊机构。"},
+    violation="T27",
+    cites=["gao-18-15", "decree-735.41"],
+    excuses={"en": "An illness that several specialists treat.", "zh": "病情需多个专科诊治。"},
 )
 def one_provider_share(by_provider):
-    """Share of the person's claims that came from the provider with most of them.
+    """Share of the person's claims that came from the provider with most of them; low where many are visited.
 
     Blind spot: a person with one claim has a share of 1.
 
-    释义:个人结算单中来自就诊最多机构的占比。
+    释义:个人结算单中来自就诊最多机构的占比;辗转多家机构者偏低。
     盲区:只有一张结算单者占比为1。
     """
     return ratio(by_provider.claims.max(), by_provider.claims.sum())
 
 
-one_provider_share.fires(1, window={"times": 6})
-one_provider_share.quiet(0.2, window={"provider_id": "H#", "times": 5})
+one_provider_share.fires(0.2, window={"provider_id": "H#", "times": 5})
+one_provider_share.quiet(1, window={"times": 6})
 
 
 @signal(
@@ -384,6 +369,20 @@ early_refills_elsewhere.fires(
     6,
     window=[{"days_ago": d, "provider_id": f"H{d}", **_BOX} for d in (20, 19, 18, 17)],
     catalogue=_DRUG,
+)
+# One box at home, then four at another house; and two drugs in step at three houses.
+_AFTER = [{"days_ago": d, "provider_id": "H2", **_BOX} for d in (19, 18, 17, 16)]
+early_refills_elsewhere.fires(4, window=[{"days_ago": 20, **_BOX}, *_AFTER], catalogue=_DRUG)
+_PAIR = {"lines": [{"item_code": c, "days_supply": 30.0} for c in "XY"]}
+early_refills_elsewhere.fires(
+    6,
+    window=[{"days_ago": d, "provider_id": f"H{d}", **_PAIR} for d in (20, 19, 18)],
+    catalogue=[_DRUG, {**_DRUG, "item_code": "Y"}],
+)
+early_refills_elsewhere.quiet(3, window=[{"days_ago": 20, **_BOX}, *_AFTER[:3]], catalogue=_DRUG)
+# A box a month, each at another house.
+early_refills_elsewhere.quiet(
+    0, window=[{"days_ago": d, "provider_id": f"H{d}", **_BOX} for d in (160, 130, 100, 70, 40)], catalogue=_DRUG
 )
 early_refills_elsewhere.quiet(
     1, window=[{"days_ago": 20, **_BOX}, {"days_ago": 10, "provider_id": "H2", **_BOX}], catalogue=_DRUG

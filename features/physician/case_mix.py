@@ -11,37 +11,6 @@ _STAY = {"visit_type": "inpatient", "stay_days": 4}
 
 
 @signal(
-    title={"en": "Amount against patients of the same kind", "zh": "费用与同类患者预期之比"},
-    says={
-        "en": "The claims cost {value:.2f} times what patients of the same diagnosis, age and chronic conditions "
-        "usually cost (peers: {peer_median:.2f}).",
-        "zh": "费用为同病种、同年龄段、同慢性病情况患者预期的{value:.2f}倍(同专业中位数{peer_median:.2f}倍)。",
-    },
-    unit="times",
-    riskier="high",
-    default=1,
-    peer=True,
-    violation="T16",
-    cites=["decree-735.38.2", "open-rule-config"],
-    excuses=_REFERRAL,
-)
-def amount_against_mix(window):
-    """Total amount over what the same kind of care, diagnosis, age band and chronic conditions usually cost.
-
-    Severity comes from the payer's register, not from the claim. Blind spot: a habit that everybody has.
-
-    释义:总费用除以同就诊类型、诊断、年龄段与慢性病的通常费用。
-    盲区:人人都有的习惯。
-    """
-    known = window.usual_amount.notnull()
-    return ratio(window.total_amount.sum(where=known), window.usual_amount.sum())
-
-
-amount_against_mix.fires(3, window={**_STAY, "total_amount": 3000.0, "times": 3}, norms=_MIX)
-amount_against_mix.quiet(1, window={**_STAY, "times": 3}, norms=_MIX)
-
-
-@signal(
     title={"en": "Length of stay against patients of the same kind", "zh": "住院天数与同类患者预期之比"},
     says={
         "en": "Stays last {value:.2f} times what patients of the same diagnosis, age and chronic conditions usually "

@@ -92,6 +92,11 @@ def busiest_day(by_day):
 
 
 busiest_day.fires(90, window={"times": 90})
+busiest_day.fires(81, window=[{"provider_id": "H", "times": 40}, {"provider_id": "H2", "times": 41}])
+busiest_day.fires(85, window=[{"days_ago": 3, "times": 85}, {"days_ago": 4, "times": 20}])
+busiest_day.quiet(80, window={"times": 80})
+# Many claims, and no day too full.
+busiest_day.quiet(45, window=[{"days_ago": d, "times": 45} for d in (3, 4)])
 busiest_day.quiet(1, window={})
 
 
@@ -124,6 +129,15 @@ def busiest_day_minutes(by_service_day):
 
 _VISIT = {"item_code": "X", "minutes": 30.0}
 busiest_day_minutes.fires(1200, window={"lines": [{}], "times": 40}, catalogue=_VISIT)
+busiest_day_minutes.fires(735, window={"lines": [{"quantity": 24.5}]}, catalogue=_VISIT)
+busiest_day_minutes.fires(
+    750,
+    window=[{"lines": [{}], "times": 13}, {"provider_id": "H2", "lines": [{}], "times": 12}],
+    catalogue=_VISIT,
+)
+busiest_day_minutes.quiet(720, window={"lines": [{}], "times": 24}, catalogue=_VISIT)
+busiest_day_minutes.quiet(600, window=[{"lines": [{}], "days_ago": d, "times": 20} for d in (3, 4)], catalogue=_VISIT)
+busiest_day_minutes.quiet(0, window={"lines": [{}], "times": 90}, catalogue={"item_code": "X"})
 busiest_day_minutes.quiet(30, window={"lines": [{}]}, catalogue=_VISIT)
 
 
@@ -157,35 +171,6 @@ claims_per_day.quiet(1, window=[{"days_ago": 3}, {"days_ago": 4}])
 
 
 _STAY = {"visit_type": "inpatient", "stay_days": 8}
-
-
-@signal(
-    title={"en": "Providers", "zh": "执业机构数"},
-    says={
-        "en": "The physician's name appears at {value:,.0f} providers (peers: {peer_median:,.0f}).",
-        "zh": "该医师在{value:,.0f}家机构结算(同专业中位数{peer_median:,.0f}家)。",
-    },
-    unit="providers",
-    riskier="high",
-    default=0,
-    peer=True,
-    violation="T29",
-    cites=["points-2024", "decree-735.38"],
-    excuses={"en": "Registered multi-site practice.", "zh": "依法备案的多点执业。"},
-)
-def providers(window):
-    """Different providers whose claims name the physician.
-
-    Blind spot: branches of one hospital count apart.
-
-    释义:结算单记有该医师的不同机构数。
-    盲区:同一医院的分院分别计数。
-    """
-    return window.provider_id.nunique()
-
-
-providers.fires(5, window={"provider_id": "H#", "times": 5})
-providers.quiet(1, window={"times": 5})
 
 
 @signal(

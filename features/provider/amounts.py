@@ -25,10 +25,10 @@ _MIXED = {"en": "Departments of very different cost under one roof.", "zh": "同
 def mean_amount(window):
     """Mean total amount of a claim, in the payer's currency.
 
-    Blind spot: case mix; see `provider.amount_against_expected`.
+    Blind spot: case mix; see `provider.amount_against_mix`.
 
     释义:结算单的平均总费用。
-    盲区:病种构成,见`provider.amount_against_expected`。
+    盲区:病种构成,见`provider.amount_against_mix`。
     """
     return window.total_amount.mean()
 
@@ -123,40 +123,6 @@ def largest_amount(window):
 
 largest_amount.fires(90000, window=[{"total_amount": 90000.0}, {}])
 largest_amount.quiet(1000, window={"times": 3})
-
-
-@signal(
-    title={"en": "Amount against case mix", "zh": "费用与病种预期之比"},
-    says={
-        "en": "Claims cost {value:.2f} times what the same diagnoses usually cost (peers: {peer_median:.2f}).",
-        "zh": "费用为同病种预期的{value:.2f}倍(同类机构中位数{peer_median:.2f}倍)。",
-    },
-    unit="times",
-    riskier="high",
-    default=1,
-    peer=True,
-    violation="T16",
-    cites=["decree-735.38.2", "open-rule-config"],
-    excuses=_REFERRAL,
-)
-def amount_against_expected(window):
-    """Total amount of the window over the amount that its diagnoses usually cost.
-
-    Blind spot: expectations come from all providers, so a habit that everybody has is not seen.
-
-    释义:窗口内总费用除以其诊断的通常费用。
-    盲区:预期值取自全部机构,人人都有的习惯看不出来。
-    """
-    known = window.expected_amount.notnull()
-    return ratio(window.total_amount.sum(where=known), window.expected_amount.sum())
-
-
-amount_against_expected.fires(
-    2, window={"times": 3}, norms={"domain": "case", "code": "outpatient|I10", "amount": 500.0}
-)
-amount_against_expected.quiet(
-    1, window={"times": 3}, norms={"domain": "case", "code": "outpatient|I10", "amount": 1000.0}
-)
 
 
 @signal(

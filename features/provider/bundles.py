@@ -116,4 +116,21 @@ _ITEMS = [{"item_code": "A", "category": "laboratory"}, {"item_code": "B", "cate
 _USUAL = {"domain": "pair", "code": "A|B", "share": 0.1}
 _BOTH = {"lines": [{"item_code": "A"}, {"item_code": "B"}]}
 pair_lift.fires(10, window={**_BOTH, "times": 30}, catalogue=_ITEMS, norms=_USUAL)
+_ALONE = {"lines": [{"item_code": "A"}]}
+pair_lift.fires(4, window=[{**_BOTH, "times": 20}, {**_ALONE, "times": 30}], catalogue=_ITEMS, norms=_USUAL)
+# A pair that others bill once in a thousand claims is set against one in fifty.
+pair_lift.fires(
+    12.5,
+    window=[{**_BOTH, "times": 20}, {**_ALONE, "times": 60}],
+    catalogue=_ITEMS,
+    norms={**_USUAL, "share": 0.001},
+)
+pair_lift.quiet(
+    3, window=[{**_BOTH, "times": 30}, {**_ALONE, "times": 20}], catalogue=_ITEMS, norms={**_USUAL, "share": 0.2}
+)
+# One claim fewer than counts; and drugs, which are prescribed together for good reasons.
+pair_lift.quiet(1, window={**_BOTH, "times": 19}, catalogue=_ITEMS, norms=_USUAL)
+pair_lift.quiet(
+    1, window={**_BOTH, "times": 30}, catalogue=[{**item, "category": "drug"} for item in _ITEMS], norms=_USUAL
+)
 pair_lift.quiet(1, window={**_BOTH, "times": 5}, catalogue=_ITEMS, norms=_USUAL)

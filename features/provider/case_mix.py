@@ -13,11 +13,12 @@ _STAY = {"visit_type": "inpatient", "stay_days": 4}
 @signal(
     title={"en": "Amount against patients of the same kind", "zh": "费用与同类患者预期之比"},
     says={
-        "en": "The claims cost {value:.2f} times what patients of the same diagnosis, age and chronic conditions "
-        "usually cost (peers: {peer_median:.2f}).",
-        "zh": "费用为同病种、同年龄段、同慢性病情况患者预期的{value:.2f}倍(同类机构中位数{peer_median:.2f}倍)。",
+        "en": "A claim costs on average {value:.2f} times what patients of the same diagnosis, age and chronic "
+        "conditions usually cost (peers: {peer_median:.2f}).",
+        "zh": "单次费用平均为同病种、同年龄段、同慢性病患者预期的{value:.2f}倍(同类机构中位数{peer_median:.2f}倍)。",
     },
     unit="times",
+    version=2,
     riskier="high",
     default=1,
     peer=True,
@@ -26,19 +27,21 @@ _STAY = {"visit_type": "inpatient", "stay_days": 4}
     excuses=_REFERRAL,
 )
 def amount_against_mix(window):
-    """Total amount over what the same kind of care, diagnosis, age band and chronic conditions usually cost.
+    """Mean, over the claims, of the amount over what the same care, diagnosis, age and conditions usually cost.
 
-    Severity comes from the payer's register, not from the claim. Blind spot: a habit that everybody has.
+    Each claim counts the same, so that a few dear stays do not hide what happens day by day; sales of a pharmacy are
+    left out. Severity comes from the payer's register, not from the claim. Blind spot: a habit that everybody has.
 
-    释义:总费用除以同就诊类型、诊断、年龄段与慢性病的通常费用。
+    释义:各结算单费用与同就诊类型、诊断、年龄段、慢性病通常费用之比的平均值(药店结算不计)。
     盲区:人人都有的习惯。
     """
-    known = window.usual_amount.notnull()
-    return ratio(window.total_amount.sum(where=known), window.usual_amount.sum())
+    return ratio(window.total_amount, window.usual_amount).mean(where=window.visit_type != "pharmacy")
 
 
 amount_against_mix.fires(3, window={**_STAY, "total_amount": 3000.0, "times": 3}, norms=_MIX)
+amount_against_mix.fires(2, window=[{**_STAY, "total_amount": 3000.0}, {**_STAY, "patient_id": "P2"}], norms=_MIX)
 amount_against_mix.quiet(1, window={**_STAY, "times": 3}, norms=_MIX)
+amount_against_mix.quiet(1, window=[_STAY, {"visit_type": "pharmacy", "total_amount": 9000.0}], norms=_MIX)
 
 
 @signal(

@@ -6,40 +6,6 @@ from fraud.signals import days_between, ratio, share, signal
 
 
 @signal(
-    title={"en": "Patients from other regions", "zh": "主要来源地以外患者占比"},
-    says={
-        "en": "{value:.1%} of the claims are of patients insured outside the region where most come from "
-        "(peers: {peer_median:.1%}).",
-        "zh": "{value:.1%}的结算单患者参保地不在主要来源地(同类机构中位数{peer_median:.1%})。",
-    },
-    unit="share",
-    riskier="high",
-    high=1,
-    peer=True,
-    violation="T30",
-    cites=["causes-35"],
-    excuses={"en": "A referral centre, or a town on a border.", "zh": "转诊中心,或地处区域交界。"},
-)
-def other_region_share(by_region):
-    """Share of the claims whose patient is insured outside the region that insures most patients here.
-
-    Blind spot: regions of very different size.
-
-    释义:患者参保地不是本机构主要来源地的结算单占比。
-    盲区:规模悬殊的地区。
-    """
-    return 1 - ratio(by_region.claims.max(), by_region.claims.sum())
-
-
-other_region_share.fires(
-    0.5,
-    window=[{"patient_id": "P1"}, {"patient_id": "P2"}],
-    patients=[{"patient_id": "P1", "insured_region": "A"}, {"patient_id": "P2", "insured_region": "B"}],
-)
-other_region_share.quiet(0, window={"times": 2}, patients={"patient_id": "P", "insured_region": "A"})
-
-
-@signal(
     title={"en": "Patients who died soon", "zh": "诊疗后短期死亡占比"},
     says={
         "en": "{value:.1%} of the claims are of patients who died soon after it began (peers: {peer_median:.1%}).",

@@ -98,38 +98,6 @@ rare_diagnosis_share.quiet(0, window={"diagnoses": ["I10"]}, norms=_CODES)
 
 
 @signal(
-    title={"en": "Concentration on few kinds of case", "zh": "病种集中度"},
-    says={
-        "en": "Two claims picked at random are of the same kind of case with a chance of {value:.1%} "
-        "(peers: {peer_median:.1%}).",
-        "zh": "随机两张结算单属同一病种的概率为{value:.1%}(同类机构中位数{peer_median:.1%})。",
-    },
-    unit="share",
-    riskier="either",
-    high=1,
-    peer=True,
-    violation="T03",
-    cites=["decree-735.40.3"],
-    excuses=_SPECIAL,
-)
-def case_concentration(by_case):
-    """Chance that two claims of the window have the same kind of visit and ICD category (unbiased Herfindahl index).
-
-    Blind spot: templates that vary the diagnosis.
-
-    释义:窗口内任取两张结算单就诊类型与ICD类目相同的概率(无偏赫芬达尔指数)。
-    盲区:变换诊断的模板。
-    """
-    claims = by_case.claims.sum()
-    return ratio((by_case.claims * (by_case.claims - 1)).sum(), claims * (claims - 1))
-
-
-case_concentration.fires(1, window={"times": 4})
-case_concentration.quiet(0, window=[{"primary_diagnosis": "I10"}, {"primary_diagnosis": "J18"}])
-case_concentration.quiet(None, window={})
-
-
-@signal(
     title={"en": "Procedures for each claim", "zh": "单均手术操作数"},
     says={
         "en": "A claim lists {value:.2f} procedures on average (peers: {peer_median:.2f}).",

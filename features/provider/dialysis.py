@@ -37,4 +37,15 @@ _SESSION = {"lines": [{"item_code": "HD"}]}
 _ITEM = {"item_code": "HD", "dialysis": True}
 _HOUSE = {"provider_id": "H", "stations": 2}
 station_load.fires(1.5, window={**_SESSION, "times": 12}, catalogue=_ITEM, providers=_HOUSE)
+station_load.fires(1.125, window={**_SESSION, "times": 9}, catalogue=_ITEM, providers=_HOUSE)
+station_load.fires(
+    1.25,
+    window=[{"lines": [{"item_code": "HD", "quantity": 5.0}], "times": 2}, {**_SESSION, "days_ago": 5, "times": 3}],
+    catalogue=_ITEM,
+    providers=_HOUSE,
+)
+station_load.quiet(
+    1, window=[{**_SESSION, "days_ago": d, "times": 8} for d in (3, 5)], catalogue=_ITEM, providers=_HOUSE
+)
+station_load.quiet(0, window={**_SESSION, "times": 12}, catalogue=_ITEM, providers={**_HOUSE, "stations": None})
 station_load.quiet(0.375, window={**_SESSION, "times": 3}, catalogue=_ITEM, providers=_HOUSE)

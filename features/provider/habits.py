@@ -43,11 +43,11 @@ excess_units_share.quiet(0, window={"lines": [{"item_code": "A"}]}, catalogue=_U
 
 
 @signal(
-    title={"en": "Items under foreign names", "zh": "对码异常占比"},
+    title={"en": "Mapped items that cannot be the patient's", "zh": "对码矛盾占比"},
     says={
-        "en": "{value:.1%} of the claims bill an item under a name that is not its own, or map one that cannot be the "
-        "patient's (peers: {peer_median:.1%}).",
-        "zh": "{value:.1%}的结算单项目名称与国家编码不符或对码矛盾(同类机构中位数{peer_median:.1%})。",
+        "en": "{value:.1%} of the claims map an own item to one that cannot be the patient's (peers: "
+        "{peer_median:.1%}).",
+        "zh": "{value:.1%}的结算单对码后项目与患者性别或年龄矛盾(同类机构中位数{peer_median:.1%})。",
     },
     unit="share",
     riskier="high",
@@ -59,25 +59,21 @@ excess_units_share.quiet(0, window={"lines": [{"item_code": "A"}]}, catalogue=_U
     cites=["decree-735.38.3"],
     excuses={"en": "A mapping that was taken over from an old system.", "zh": "沿用旧系统对码表。"},
 )
-def foreign_name_share(window_signals, limits):
-    """Share of the claims with a mapped item whose name or user does not fit.
+def mapping_conflict_share(window_signals, limits):
+    """Share of the claims with a mapped item that is limited to another sex or age.
 
-    Blind spot: own items that are mapped without a name.
+    Blind spot: items for everybody.
 
-    释义:有对码项目名称或适用人群不符的结算单占比。
-    盲区:对码时没有名称的自立项目。
+    释义:有对码项目限定其他性别或年龄的结算单占比。
+    盲区:不限人群的项目。
     """
-    found = window_signals.foreign_names > limits.foreign_names
-    found = found | (window_signals.mapping_conflicts > limits.mapping_conflicts)
-    return share(found)
+    return share(window_signals.mapping_conflicts > limits.mapping_conflicts)
 
 
-foreign_name_share.fires(
-    0.5, window=[{"lines": [{"item_name": "输尿管镜检查"}]}, {}], catalogue={"item_code": "X", "name": "宫腔镜检查"}
-)
-foreign_name_share.quiet(
-    0, window={"lines": [{"item_name": "宫腔镜检查"}]}, catalogue={"item_code": "X", "name": "宫腔镜检查"}
-)
+_HERS = {"item_code": "X", "name": "宫腔镜检查", "sex_limit": "female"}
+_MAPPED = {"lines": [{"local_item_code": "n12", "item_name": "输尿管镜检查"}]}
+mapping_conflict_share.fires(0.5, window=[_MAPPED, {}], patients={"patient_id": "P", "sex": "male"}, catalogue=_HERS)
+mapping_conflict_share.quiet(0, window=_MAPPED, patients={"patient_id": "P", "sex": "female"}, catalogue=_HERS)
 
 
 @signal(

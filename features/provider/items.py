@@ -170,6 +170,24 @@ positive_rate.fires(
     window={"lines": [{"report_positive": True, "times": 3}, {"report_positive": False, "times": 27}]},
     catalogue=_SCANNER,
 )
+positive_rate.fires(
+    0.29,
+    window={"lines": [{"report_positive": True, "times": 29}, {"report_positive": False, "times": 71}]},
+    catalogue=_SCANNER,
+)
+# Examinations without a report change nothing.
+positive_rate.fires(0, window={"lines": [{"report_positive": False, "times": 30}, {"times": 70}]}, catalogue=_SCANNER)
+positive_rate.quiet(
+    0.3,
+    window={"lines": [{"report_positive": True, "times": 9}, {"report_positive": False, "times": 21}]},
+    catalogue=_SCANNER,
+)
+# A blood count is no large equipment.
+positive_rate.quiet(
+    None,
+    window={"lines": [{"report_positive": False, "times": 40}]},
+    catalogue={**_SCANNER, "category": "laboratory", "large_equipment": False},
+)
 positive_rate.quiet(
     0.5, window={"lines": [{"report_positive": b, "times": 15} for b in (True, False)]}, catalogue=_SCANNER
 )
@@ -239,6 +257,18 @@ _WARD = {"provider_id": "H", "licensed_beds": 2}
 bed_occupancy.fires(
     120 / (2 * 30.4375),
     window={"visit_type": "inpatient", "days_ago": 25, "stay_days": 20, "times": 6},
+    providers=_WARD,
+)
+_MONTH = {"visit_type": "inpatient", "days_ago": 25, "stay_days": 24}
+_SIXTEEN = {"provider_id": "H", "licensed_beds": 16}
+bed_occupancy.fires(488 / 487, window=[{**_MONTH, "times": 20}, {**_MONTH, "stay_days": 8}], providers=_SIXTEEN)
+bed_occupancy.fires(96 / (2 * 30.4375), window=[{**_MONTH, "times": 4}, {"days_ago": 10, "times": 9}], providers=_WARD)
+bed_occupancy.quiet(1, window=[{**_MONTH, "times": 20}, {**_MONTH, "stay_days": 7}], providers=_SIXTEEN)
+bed_occupancy.quiet(None, window={**_MONTH, "times": 20}, providers={"provider_id": "H"})
+# The same nights over two months.
+bed_occupancy.quiet(
+    96 / (2 * 2 * 30.4375),
+    window=[{**_MONTH, "times": 2}, {**_MONTH, "days_ago": 60, "times": 2}],
     providers=_WARD,
 )
 bed_occupancy.quiet(

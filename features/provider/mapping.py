@@ -42,6 +42,13 @@ _SERVICE = [{"item_code": code, "category": "laboratory"} for code in "XY"]
 _OWN = [{"lines": [{"item_code": "X", "local_item_code": code}]} for code in "abc"]
 merged_local_codes.fires(2, window=_OWN, catalogue=_SERVICE)
 merged_local_codes.quiet(0, window=_OWN[:1] * 3, catalogue=_SERVICE)
+# Two codes for each of two services; and one code that was split between two.
+_SPLIT = [{"lines": [{"item_code": c, "local_item_code": own}]} for c, own in (("X", "a"), ("Y", "a"))]
+merged_local_codes.fires(
+    2, window=[*_OWN[:2], *({"lines": [{"item_code": "Y", "local_item_code": c}]} for c in "de")], catalogue=_SERVICE
+)
+merged_local_codes.quiet(0, window=_SPLIT, catalogue=_SERVICE)
+merged_local_codes.quiet(0, window={"lines": [{}, {"item_code": "Y"}], "times": 3}, catalogue=_SERVICE)
 merged_local_codes.fires(
     1, window=[*_OWN[:2], {"lines": [{"local_item_code": "a", "item_code": "Y"}]}], catalogue=_SERVICE
 )

@@ -141,42 +141,13 @@ readmission_share.quiet(0, window=_STRANGERS)
 
 
 @signal(
-    title={"en": "Share of known patients", "zh": "老患者占比"},
-    says={
-        "en": "{value:.1%} of the claims are of patients who had been here before (peers: {peer_median:.1%}).",
-        "zh": "{value:.1%}的结算单来自曾在本机构就诊的患者(同类机构中位数{peer_median:.1%})。",
-    },
-    unit="share",
-    riskier="high",
-    high=1,
-    default=0,
-    peer=True,
-    violation="T25",
-    cites=["decree-735.40.1"],
-    excuses=_CHRONIC,
-)
-def known_patient_share(window_signals):
-    """Share of the window's claims whose patient had an earlier claim here in the year before.
-
-    Blind spot: the first year of data knows no earlier claims.
-
-    释义:窗口内患者此前一年曾在本机构就诊的结算单占比。
-    盲区:数据第一年没有更早的结算单。
-    """
-    return share(window_signals.earlier_claims_here > 0)
-
-
-known_patient_share.fires(0.5, window=_TWO_STAYS)
-known_patient_share.quiet(0, window=_STRANGERS)
-
-
-@signal(
     title={"en": "Claims of known patients", "zh": "老患者结算单数"},
     says={
         "en": "{value:,.0f} claims are of patients who had been here before (peers: {peer_median:,.0f}).",
         "zh": "{value:,.0f}张结算单来自曾在本机构就诊的患者(同类机构中位数{peer_median:,.0f}张)。",
     },
     unit="claims",
+    version=2,
     riskier="high",
     default=0,
     volume=True,
@@ -184,15 +155,15 @@ known_patient_share.quiet(0, window=_STRANGERS)
     cites=["decree-735.40.1"],
     excuses=_CHRONIC,
 )
-def known_patient_claims(window_signals):
-    """Claims of the window whose patient had an earlier claim here in the year before.
+def known_patient_claims(window):
+    """Claims of the window beyond the first one of each patient.
 
     Blind spot: grows with the number of claims.
 
-    释义:窗口内患者此前一年曾在本机构就诊的结算单数。
+    释义:窗口内每名患者首次之后的结算单数。
     盲区:随结算单数增长。
     """
-    return window_signals.count(where=window_signals.earlier_claims_here > 0)
+    return window.count() - window.patient_id.nunique()
 
 
 known_patient_claims.fires(1, window=_TWO_STAYS)
@@ -279,10 +250,10 @@ claims_per_patient.quiet(1, window=_STRANGERS)
 def amount_per_patient(window):
     """Total amount over different patients in the window, in the payer's currency.
 
-    Blind spot: case mix; see `provider.amount_against_expected`.
+    Blind spot: case mix; see `provider.amount_against_mix`.
 
     释义:窗口内总费用除以不同患者数。
-    盲区:病种构成,见`provider.amount_against_expected`。
+    盲区:病种构成,见`provider.amount_against_mix`。
     """
     return ratio(window.total_amount.sum(), window.patient_id.nunique())
 

@@ -45,6 +45,19 @@ def disease_surge(surges):
 
 
 disease_surge.fires(30 / 7**0.5, window=[*_EVEN, *_CROWD])
+_AROUND = [
+    {**row, "provider_id": f"H{n}", "patient_id": f"{row['patient_id']}x{n}"}
+    for row in (*_EVEN, *_CROWD)
+    for n in range(2, 6)
+]
+_CHILLS = [{**row, "primary_diagnosis": "J18"} for row in _CROWD]
+disease_surge.fires(16 / 7**0.5, window=[*_EVEN, *_CROWD[:16]])
+# A disease that was never treated here before.
+disease_surge.fires(30, window=[*_EVEN, *_CHILLS])
+disease_surge.quiet(15 / 7**0.5, window=[*_EVEN, *_CROWD[:15]])
+# The whole region has it; and a house that opened two months ago.
+disease_surge.quiet(0, window=[*_EVEN, *_CROWD], others=_AROUND)
+disease_surge.quiet(0, window=[*_EVEN[:60], *_CROWD])
 disease_surge.quiet(0, window=_EVEN)
 
 
@@ -76,6 +89,13 @@ def disease_shift(surges):
 
 
 disease_shift.fires(13.5, window=[*_EVEN, *_RISE])
+disease_shift.fires(13.5, window=[*_EVEN, *({**row, "primary_diagnosis": "J18"} for row in _RISE)])
+# Four weeks with a dozen more each.
+_TWELVE = [{**row, "days_ago": int(str(row["days_ago"])) + 7 * week} for row in _CROWD[:12] for week in range(4)]
+disease_shift.fires(4 * (12 / 7**0.5 - 0.5), window=[*_EVEN, *_TWELVE])
+# Two weeks; and one, however large.
+disease_shift.quiet(9, window=[*_EVEN, *(row for row in _RISE if int(str(row["days_ago"])) < 22)])
+disease_shift.quiet(4.5, window=[*_EVEN, *_CROWD])
 disease_shift.quiet(0, window=_EVEN)
 
 

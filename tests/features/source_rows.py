@@ -42,6 +42,7 @@ _SIGNALS_OF_ROW: Mapping[str, tuple[str, ...]] = {
     "003-06": ("claim.repeated_exams",),
     "003-14": ("claim.times_billed", "claim.package_share", "claim.mapping_conflicts"),
     "003-17": ("claim.unregistered_without_order", "claim.idle_days_share"),
+    "003-27": ("claim.days_before_assistance",),
 }
 ROWS_OF_SIGNAL: Mapping[str, tuple[str, ...]] = {
     signal: tuple(row for row, found in _SIGNALS_OF_ROW.items() if signal in found)

@@ -11,14 +11,25 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.detection.measuring import Detection, Found, SignalRow, average_precision, by_chance, found, measured
+from benchmarks.detection.measuring import (
+    Detection,
+    Found,
+    SignalRow,
+    average_precision,
+    by_chance,
+    found,
+    is_law,
+    measured,
+)
 from benchmarks.detection.report import as_json, page
 from benchmarks.detection.scoring import Scores, scored
 from benchmarks.detection.truth import mistakes, read_truth
 from fraud.claims.folder import ClaimsFolder
 from fraud.claims.simulation import simulate
 from fraud.signals.catalogue import Catalogue
+from fraud.signals.detection import load_detection
 
+ROOT = Path(__file__).resolve().parents[2]
 FEWEST_GUILTY = 5
 
 
@@ -63,6 +74,15 @@ def test_at_size_every_bar_of_the_catalogue_holds(tmp_path: Path, catalogue: Cat
     detection = measured(catalogue, planted, clean, read_truth(tmp_path / "planted"))
     assert detection.missed == []
     assert detection.law_alarms == []
+
+
+def test_every_signal_that_was_measured_separates_something_or_is_a_rule_of_law(catalogue: Catalogue) -> None:
+    """There is no padding in a catalogue of which the measurement of a city nobody looked at is in the docs."""
+    found = load_detection(ROOT / "docs" / "detection.json").signals
+    assert len(found) >= 150
+    assert set(found) <= set(catalogue.signals)
+    assert [name for name, row in found.items() if row["idle"]] == []
+    assert {name for name, row in found.items() if row["law"]} == {n for n in found if is_law(catalogue, catalogue[n])}
 
 
 # --- the measurement itself -------------------------------------------------------------------------------------------

@@ -2,29 +2,50 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from fraud.claims.folder import ClaimsFolder, connect
+from fraud.errors import CatalogueError
 from fraud.scoring.claim_signals import ClaimSignals
+from fraud.scoring.knowledge import Knowledge
+from fraud.scoring.relevance import RelevantLines
+from fraud.scoring.request_program import Resolver
+from fraud.scoring.rows import RequestRows
 from fraud.scoring.sample import claim_bundles
 from fraud.scoring.shapes import ClaimBundle, History
 from fraud.signals.catalogue import Catalogue
-from fraud.signals.norms import learn_norms
+from fraud.signals.compiling import Reduction
+from fraud.signals.norms import learn_norms, no_norms
 
 Requests = list[tuple[ClaimBundle, History]]
 
 
 @pytest.fixture(scope="module")
-def online(city: ClaimsFolder, catalogue: Catalogue) -> ClaimSignals:
-    """All claim signals, with norms of the small city and its knowledge library."""
+def tables(city: ClaimsFolder) -> dict[str, pa.Table]:
+    """Norms of the small city and its knowledge library."""
     connection = connect()
     city.attach(connection)
-    tables = {n: connection.sql(f'SELECT * FROM "{n}"').to_arrow_table() for n in ("catalogue", "exclusions")}
-    signals = catalogue.of("claim")
+    library = {n: connection.sql(f'SELECT * FROM "{n}"').to_arrow_table() for n in ("catalogue", "exclusions")}
     norms = learn_norms(connection)
     connection.close()
-    return ClaimSignals(catalogue, signals, norms=norms, items=tables["catalogue"], exclusions=tables["exclusions"])
+    return {"norms": norms, "items": library["catalogue"], "exclusions": library["exclusions"]}
+
+
+@pytest.fixture(scope="module")
+def online(catalogue: Catalogue, tables: dict[str, pa.Table]) -> ClaimSignals:
+    """All claim signals."""
+    return ClaimSignals(catalogue, catalogue.of("claim"), **tables)
+
+
+@pytest.fixture(scope="module")
+def knowledge(tables: dict[str, pa.Table]) -> Knowledge:
+    """What is known apart from claims."""
+    return Knowledge.of(**tables)
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +83,47 @@ def test_every_signal_of_a_claim_is_the_same_alone_and_among_many(online: ClaimS
         wrong |= {name for name, same in zip(one, close, strict=True) if not same}
     assert wrong == set()
     assert sum(v != 0 for c in together for v in c.values.values()) > 1_000
+
+
+def test_lines_of_earlier_claims_that_can_count_for_no_signal_are_left_out(
+    catalogue: Catalogue, online: ClaimSignals, requests: Requests, knowledge: Knowledge
+) -> None:
+    compiler = catalogue.compiler("claim")
+    reductions = [r for s in online.signals for r in compiler.compile(s).reductions]
+    rows = [RequestRows(*request, knowledge) for request in requests]
+    RelevantLines(Resolver(compiler), reductions, knowledge, many=1).choose(rows)
+    before, after = (sum(len(lines) for lines in all_of_them) for all_of_them in _earlier_lines(requests, rows))
+    assert 0 < after < before / 2
+    # What a claim bills again is never left out.
+    for one in rows:
+        again = [row["item_code"] for row in one.history.lines if row["item_code"] in one.now_quantity]
+        assert [row["item_code"] for row in one.earlier_lines if row["item_code"] in one.now_quantity] == again
+
+
+def _earlier_lines(requests: Requests, rows: list[RequestRows]) -> tuple[list[Any], list[Any]]:
+    return [history.lines for _, history in requests], [one.earlier_lines for one in rows]
+
+
+def test_no_line_is_left_out_where_any_may_count(
+    catalogue: Catalogue, requests: Requests, knowledge: Knowledge
+) -> None:
+    compiler = catalogue.compiler("claim")
+    lines = compiler.scopes["past_lines"]
+    any_line = Reduction(lines, lines.stub.quantity.sum(where=lines.stub.days_ago < 5).op())
+    rows = [RequestRows(*request, knowledge) for request in requests]
+    RelevantLines(Resolver(compiler), [any_line], knowledge, many=1).choose(rows)
+    before, after = _earlier_lines(requests, rows)
+    assert after == before
+
+
+def test_what_is_not_at_hand_of_an_earlier_claim_is_refused(catalogue: Catalogue) -> None:
+    def level(past):  # type: ignore[no-untyped-def]
+        """Earlier claims at houses of the third level."""
+        return past.count(where=past.provider_level == "tertiary")
+
+    odd = replace(next(s for s in catalogue.of("claim") if s.scopes == ("past",)), function=level, limit=None)
+    with pytest.raises(CatalogueError, match="provider_level of an earlier claim"):
+        ClaimSignals(catalogue, [odd], norms=no_norms())
 
 
 def test_lines_behind_a_rule_are_the_same_alone_and_among_many(online: ClaimSignals, requests: Requests) -> None:

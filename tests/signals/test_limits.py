@@ -26,6 +26,7 @@ from fraud.signals.inmemory import Leaf, Program, column_of
 from fraud.signals.limits import InForce, Limit, Limits, load_limits
 from fraud.signals.norms import no_norms
 from fraud.signals.rules import findings, regions_of_claim
+from fraud.signals.texts import Texts
 
 DAYS = ibis.table({"day": "timestamp(6)", "region": "string"}, name="days")
 HEAD = '[visits]\ndoc = "d"\nunit = "visits"\ntag = "LOC"\nsource = "s"\nchecked_on = 2026-01-01\n'
@@ -66,7 +67,8 @@ def test_the_smallest_region_with_a_value_on_the_day_decides(
 
 
 regions = st.sampled_from([None, "", "3", "33", "3301", "330106", "3302", "浙江省", "浙", "32"])
-days = st.dates(date(1999, 6, 1), date(2026, 6, 1))
+# A value from 2000-01-01 on holds always: see `limits.ALWAYS`.
+days = st.dates(date(2000, 1, 1), date(2026, 6, 1))
 values = st.builds(
     lambda start, length, value, names: InForce(
         start, float(value), None if length is None else date.fromordinal(start.toordinal() + length), names
@@ -106,8 +108,9 @@ def _in_sql(expression: ibis.Value, rows: list[dict[str, object]]) -> list[float
 def _in_memory(expression: ibis.Value, rows: list[dict[str, object]]) -> list[float | None]:
     program = Program(lambda relation, name: Leaf("days", name, DAYS[name].type()))
     place = program.add(expression.op())
-    leaves = {p: column_of([row[leaf.name] for row in rows], leaf.type) for p, leaf in program.leaves}
-    found = program.run(leaves)[place]
+    texts = Texts(program.texts)
+    leaves = {p: column_of([row[leaf.name] for row in rows], leaf.type, texts) for p, leaf in program.leaves}
+    found = program.run(leaves, texts)[place]
     shown = zip(*np.broadcast_arrays(found.values, found.known, np.empty(len(rows)))[:2], strict=True)
     return [float(v) if k else None for v, k in shown]
 

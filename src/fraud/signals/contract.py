@@ -37,10 +37,11 @@ from fraud.signals.limits import Limit, Place
 from fraud.signals.relations import ENTITY_KEYS
 from fraud.signals.rules import passes
 from fraud.signals.sentences import sentence
+from fraud.signals.texts import Texts
 
 __all__ = ["Breach", "check_catalogue", "check_on_claims", "check_signal", "tables_of"]
 
-# Examples of each kind that a rule set by law or regulation needs.
+# Examples of each kind that a rule, a signal with a limit, needs.
 FEWEST_CASES = 3
 # Sums of the same numbers in another order differ in the last digits.
 TOLERANCE = 1e-9
@@ -108,7 +109,7 @@ def check_signal(catalogue: Catalogue, signal: Signal, on: date, place: ExampleW
         ("sentences", lambda: _sentences(signal)),
         ("citations", lambda: _citations(catalogue, signal, on)),
         ("rule", lambda: _rule(signal)),
-        ("cases", lambda: _cases(catalogue, signal)),
+        ("cases", lambda: _cases(signal)),
         ("default", lambda: _default(place, signal)),
         ("examples", lambda: _examples(catalogue, place, signal)),
     )
@@ -164,14 +165,13 @@ def _rule(signal: Signal) -> Iterator[str]:
         yield "a rule names its type of violation (T01…T40)"
 
 
-def _cases(catalogue: Catalogue, signal: Signal) -> Iterator[str]:
-    """What law or a regulation decides is right on several cases of both kinds, none written twice."""
-    limit = catalogue.limits.get(signal.limit or "")
-    if limit is None or (signal.kind != "violation" and limit.tag != "REG"):
+def _cases(signal: Signal) -> Iterator[str]:
+    """A rule is right on several cases of both kinds, none written twice."""
+    if not signal.limit:
         return
     fires = sum(e.fires for e in signal.examples)
     if min(fires, len(signal.examples) - fires) < FEWEST_CASES:
-        yield f"a rule of law needs {FEWEST_CASES} examples that fire and as many that stay quiet"
+        yield f"a rule needs {FEWEST_CASES} examples that fire and as many that stay quiet"
     if len({repr((e.fires, sorted(e.rows.items()))) for e in signal.examples}) < len(signal.examples):
         yield "an example is written twice"
 
@@ -196,6 +196,8 @@ def _examples(catalogue: Catalogue, place: ExampleWorld, signal: Signal) -> Iter
             yield f"example {number} {'stays quiet' if example.fires else 'fires'} at {value}"
     if not values[True] or not values[False]:
         yield "needs at least one example that fires and one that stays quiet"
+    elif signal.limit:
+        return  # each example was judged by the limit of its own day and region, which says more than their order
     elif signal.riskier == "either":
         if set(values[True]) & {None, *values[False]}:
             yield f"the example that fires ({values[True]}) cannot be told from the quiet one ({values[False]})"
@@ -263,8 +265,9 @@ def _in_batch(expression: ir.Value, rows: list[dict[str, Any]]) -> list[float | 
 def _in_memory(expression: ir.Value, rows: list[dict[str, Any]]) -> list[float | None]:
     program = Program(lambda relation, name: Leaf("days", name, _WHEN[name].type()))
     place = program.add(expression.op())
-    leaves = {p: column_of([row[leaf.name] for row in rows], leaf.type) for p, leaf in program.leaves}
-    found = program.run(leaves)[place]
+    texts = Texts(program.texts)
+    leaves = {p: column_of([row[leaf.name] for row in rows], leaf.type, texts) for p, leaf in program.leaves}
+    found = program.run(leaves, texts)[place]
     return [float(v) if k else None for v, k in zip(found.values, found.known, strict=True)]
 
 
