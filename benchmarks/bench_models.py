@@ -52,6 +52,10 @@ class Truth:
     schemes: np.ndarray
     money: np.ndarray
 
+    def take(self, rows: np.ndarray) -> Truth:
+        """The truth about some of the rows."""
+        return Truth(self.schemes[rows], self.money[rows])
+
     @property
     def false(self) -> np.ndarray:
         """1.0 for claims that are part of any scheme."""
@@ -159,22 +163,22 @@ def judged(test: Dataset, truth: Truth, model: FittedModel) -> dict[str, Any]:
     figures: dict[str, Any] = {
         "claims": float(w.sum()),
         "base": float((w * false).sum() / w.sum()),
-        "precision_at_0.5pct": _share(w * false, w, _top(margins, w, 0.005)),
-        "precision_at_1pct": _share(w * false, w, _top(margins, w, 0.01)),
-        "recall_at_2pct": _share(w * false, w * false, _top(margins, w, 0.02), of_all=True),
-        "money_at_2pct_by_score": _share(w * truth.money, w * truth.money, _top(margins, w, 0.02), of_all=True),
+        "precision_at_0.5pct": share_of(w * false, w, top(margins, w, 0.005)),
+        "precision_at_1pct": share_of(w * false, w, top(margins, w, 0.01)),
+        "recall_at_2pct": share_of(w * false, w * false, top(margins, w, 0.02), of_all=True),
+        "money_at_2pct_by_score": share_of(w * truth.money, w * truth.money, top(margins, w, 0.02), of_all=True),
         "average_precision": average_precision(false, margins, w),
     }
     probability = model.probability(margins)
     if np.isfinite(probability).all():
         due = probability * model.at_stake(test.amounts)
-        figures["money_at_2pct"] = _share(w * truth.money, w * truth.money, _top(due, w, 0.02), of_all=True)
+        figures["money_at_2pct"] = share_of(w * truth.money, w * truth.money, top(due, w, 0.02), of_all=True)
         figures["calibration_error"] = _calibration_error(false, probability, w)
         figures["predicted"] = float((w * probability).sum() / w.sum())
-    return figures | {"schemes": {s: _scheme(s, truth, margins, w) for s in sorted(set(truth.schemes) - {""})}}
+    return figures | {"schemes": {s: of_scheme(s, truth, margins, w) for s in sorted(set(truth.schemes) - {""})}}
 
 
-def _top(scores: np.ndarray, weights: np.ndarray, share: float) -> np.ndarray:
+def top(scores: np.ndarray, weights: np.ndarray, share: float) -> np.ndarray:
     """Mask of the highest scores that stand for this share of all rows."""
     order = np.argsort(-scores, kind="stable")
     inside = np.cumsum(weights[order]) <= share * weights.sum()
@@ -183,7 +187,7 @@ def _top(scores: np.ndarray, weights: np.ndarray, share: float) -> np.ndarray:
     return mask
 
 
-def _share(part: np.ndarray, whole: np.ndarray, chosen: np.ndarray, *, of_all: bool = False) -> float:
+def share_of(part: np.ndarray, whole: np.ndarray, chosen: np.ndarray, *, of_all: bool = False) -> float:
     """The part among the chosen, of the whole among them or of the whole altogether."""
     return float(part[chosen].sum() / max(whole.sum() if of_all else whole[chosen].sum(), 1e-9))
 
@@ -199,7 +203,7 @@ def _calibration_error(false: np.ndarray, probability: np.ndarray, weights: np.n
     return total / float(weights.sum())
 
 
-def _scheme(scheme: str, truth: Truth, scores: np.ndarray, weights: np.ndarray) -> dict[str, float]:
+def of_scheme(scheme: str, truth: Truth, scores: np.ndarray, weights: np.ndarray) -> dict[str, float]:
     """Average precision on the claims of one scheme among the honest, and how often it is the base rate."""
     own = truth.schemes == scheme
     rows = own | (truth.schemes == "")

@@ -22,10 +22,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from bench_models import Truth, of_scheme, read_truth, share_of, top
 from rich.console import Console
 from rich.table import Table
 
-from fraud.claims.folder import ClaimsFolder, connect
+from fraud.claims.folder import ClaimsFolder
 from fraud.claims.simulation import simulate
 from fraud.config import load_settings
 from fraud.learning.datasets.dataset import Dataset, build_dataset
@@ -51,13 +52,13 @@ def main() -> int:
         settings = load_settings()
         spec = replace(load_spec(settings.models / "novelty.toml"), sample=arguments.sample)
         dataset = build_dataset(ClaimsFolder(city), spec, load_catalogue(settings.features))
-        schemes = _schemes(city, dataset)
+        truth = read_truth(city, dataset)
     status.update("ranking")
     cut = dataset.happened_at.max() - np.timedelta64(timedelta(days=LAST_DAYS))
     early = np.flatnonzero(dataset.happened_at < cut)
     late = np.flatnonzero(dataset.happened_at >= cut)
     scores = contenders(dataset.take(early), dataset.take(late))
-    found = {name: _judged(s, schemes[late], dataset.weights[late]) for name, s in scores.items()}
+    found = {name: _judged(s, truth.take(late), dataset.weights[late]) for name, s in scores.items()}
     arguments.to.parent.mkdir(parents=True, exist_ok=True)
     facts = {"claims": len(dataset), "seed": arguments.seed, "judged": len(late), "contenders": found}
     arguments.to.write_text(json.dumps(facts, indent=1) + "\n", "utf-8")
@@ -73,14 +74,6 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--city", type=Path, help="a simulated payer that is there already")
     parser.add_argument("--to", type=Path, default=Path("var/benchmarks/novelty.json"))
     return parser.parse_args()
-
-
-def _schemes(city: Path, dataset: Dataset) -> np.ndarray:
-    """Scheme of each claim, from the truth beside the payer; empty for the honest."""
-    query = f"SELECT claim_id, min(scheme) FROM read_parquet('{city}.truth/claims.parquet') GROUP BY 1"
-    with connect() as connection:
-        known = dict(connection.execute(query).fetchall())
-    return np.array([known.get(i, "") for i in dataset.ids], dtype=object)
 
 
 def contenders(early: Dataset, late: Dataset) -> dict[str, np.ndarray]:
@@ -110,32 +103,18 @@ def _among_known(early: Dataset, late: Dataset, signs: list[int]) -> np.ndarray:
     return np.asarray((found**16).sum(axis=1) ** (1 / 16))
 
 
-def _judged(scores: np.ndarray, schemes: np.ndarray, weights: np.ndarray) -> dict[str, Any]:
-    false = (schemes != "").astype(np.float64)
-    lifts = {
-        s: _lift(s, scores, schemes, weights) for s in sorted(set(schemes) - {""}) if (schemes == s).sum() >= FEWEST
-    }
+def _judged(scores: np.ndarray, truth: Truth, weights: np.ndarray) -> dict[str, Any]:
+    false, schemes = truth.false, sorted(set(truth.schemes) - {""})
+    lifts = {s: of_scheme(s, truth, scores, weights)["lift"] for s in schemes if (truth.schemes == s).sum() >= FEWEST}
+    precision = {at: share_of(weights * false, weights, top(scores, weights, at)) for at in (0.005, 0.01)}
     return {
         "base": float(np.average(false, weights=weights)),
         "average_precision": average_precision(false, scores, weights),
-        "precision_at_0.5pct": _precision(false, scores, weights, 0.005),
-        "precision_at_1pct": _precision(false, scores, weights, 0.01),
+        "precision_at_0.5pct": precision[0.005],
+        "precision_at_1pct": precision[0.01],
         "mean_lift": float(np.exp(np.mean(np.log(list(lifts.values()))))),
         "lifts": lifts,
     }
-
-
-def _precision(false: np.ndarray, scores: np.ndarray, weights: np.ndarray, share: float) -> float:
-    order = np.argsort(-scores, kind="stable")
-    inside = order[np.cumsum(weights[order]) <= share * weights.sum()]
-    return float(np.average(false[inside], weights=weights[inside]))
-
-
-def _lift(scheme: str, scores: np.ndarray, schemes: np.ndarray, weights: np.ndarray) -> float:
-    own = schemes == scheme
-    rows = own | (schemes == "")
-    base = weights[own].sum() / weights[rows].sum()
-    return float(average_precision(own[rows].astype(np.float64), scores[rows], weights[rows]) / base)
 
 
 def _shown(found: Mapping[str, Mapping[str, Any]]) -> int:

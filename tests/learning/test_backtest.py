@@ -133,6 +133,24 @@ def test_the_curve_is_measured_on_shares_of_the_labels(found: Backtest) -> None:
     assert _run(rows(n=1_500, seed=2)).curve is None, "not asked for"
 
 
+def test_uses_of_rows_that_nobody_looked_at_stand_beside_each_other(found: Backtest) -> None:
+    told = {t.treatment: t for t in found.treatments}
+    assert set(told) == {"ignore", "negative", "weighted"}
+    assert told["ignore"].fitted_on < told["negative"].fitted_on == told["weighted"].fitted_on
+    assert all(0.3 < t.average_precision < 1 for t in told.values())
+    for locale, used in (("en", "are left out (this model)"), ("zh", "不参与拟合（本模型采用）")):
+        page = to_markdown(backtest_document(found, locale))
+        assert f"| {used} |" in page
+        assert f"{told['weighted'].corrected:.3f}" in page
+    assert [t["treatment"] for t in found.as_dict()["treatments"]] == list(told)
+
+
+def test_a_quick_backtest_says_that_treatments_were_not_compared() -> None:
+    quick = _run(rows(n=1_500, seed=2))
+    assert not quick.treatments
+    assert "Not compared" in to_markdown(backtest_document(quick, "en"))
+
+
 # --- alarms ------------------------------------------------------------------------------------------------
 
 
@@ -282,7 +300,7 @@ def test_the_report_is_one_page_without_scripts_or_assets(texts: dict[str, str],
     page = _Page(texts[f"{locale}.html"])
     assert not page.outside
     assert page.lang == lang
-    assert page.headings == 11
+    assert page.headings == 12
     assert page.drawings == 12, "six figures, each wide and narrow"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -242,8 +243,30 @@ def test_every_number_of_the_recipe_has_a_date_a_reason_and_a_source(recipe: Rec
     for section in (recipe.limits, recipe.reasons, recipe.needs):
         for threshold in section.values():
             assert threshold.since.year >= 2026
-            assert len(threshold.because.split()) > 8
+            assert len(threshold.why("en").split()) > 8
+            assert re.search(r"[\u4e00-\u9fff]{4}", threshold.why("zh"))
             assert threshold.source
+
+
+def test_a_reason_may_be_written_in_one_language_and_is_shown_in_it_everywhere(
+    look: Callable[..., Monitoring], room: Catalogue, tmp_path: Path
+) -> None:
+    (tmp_path / "training").mkdir()
+    text = (ROOT / FILE).read_text("utf-8")
+    plain = re.sub(r'because = \{ en = (".*"), zh = .*\}', r"because = \1", text)
+    (tmp_path / FILE).write_text(plain, "utf-8")
+    english = load_recipe(tmp_path)
+    assert english.limits["score_psi"].why("zh") == english.limits["score_psi"].why("en")
+    assert '<ul class="points" lang="en">' in to_html(monitor_document(look(), room, english, "zh"))
+    both = load_recipe(ROOT)
+    page = to_html(monitor_document(look(), room, both, "zh"))
+    assert both.limits["score_psi"].why("zh") in page
+    assert '<ul class="points" lang="en">' not in page
+    (tmp_path / FILE).write_text(
+        plain.replace('because = "Up to', 'because = {fr = "Up to').replace('chance."', 'chance."}', 1), "utf-8"
+    )
+    with pytest.raises(SpecError, match="one for each of en and zh"):
+        load_recipe(tmp_path)
 
 
 def test_all_faults_of_a_recipe_are_told_at_once(tmp_path: Path) -> None:

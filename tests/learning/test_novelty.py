@@ -14,21 +14,26 @@ from fraud.claims.folder import ClaimsFolder
 from fraud.errors import InputError, SpecError
 from fraud.learning.datasets.dataset import build_dataset
 from fraud.learning.datasets.timeline import build_timeline
+from fraud.learning.governance.promotion import promote
 from fraud.learning.model import FittedModel
 from fraud.learning.novelty import LEAST_SEEN, Novelty, fit_novelty
+from fraud.learning.registry import Registry
 from fraud.learning.reports.cards import Facts, card
 from fraud.learning.reports.documents import to_markdown
-from fraud.learning.spec import load_spec, parse_spec
+from fraud.learning.search import search
+from fraud.learning.spec import Gate, load_spec, parse_spec
 from fraud.learning.tracking import load_model
 from fraud.learning.training import fit_model, train
 from fraud.learning.unlabelled import examine
 from fraud.learning.validation.gates import decide
+from fraud.learning.validation.rolling import backtest_folder
 from fraud.review.candidates import candidates_of
 from fraud.review.queue import QueueRules
 from fraud.scoring.batch import score_folder
 from fraud.scoring.explain import explain_in_folder
 from fraud.scoring.triage import Triage
 from fraud.signals.catalogue import Catalogue
+from tests.learning.governed import request
 from tests.learning.town import END, START, write_room, write_town
 
 NOVELTY = {
@@ -309,3 +314,34 @@ def test_a_weeks_list_needs_probabilities_and_says_so(
 ) -> None:
     with pytest.raises(InputError, match="knows no probabilities"):
         candidates_of(silent, fitted, room, QueueRules())
+
+
+# --- who scores ---------------------------------------------------------------------------------------------
+
+
+def test_a_later_version_is_promoted_by_its_gates_and_a_reason_in_words(
+    silent: ClaimsFolder, room: Catalogue, tmp_path: Path
+) -> None:
+    uri = f"sqlite:///{tmp_path / 'runs.db'}"
+    for _ in range(2):
+        train(SPEC, silent, room, tracking_uri=uri, artifacts=tmp_path / "artifacts")
+    registry, papers = Registry(uri), tmp_path / "papers"
+    wordless = promote(registry, "novelty", request(reason=""), silent, room)
+    assert [f.where for f in wordless.refusals] == ["reason"]
+    assert "outcomes do not judge" in wordless.refusals[0].detail
+    assert registry.champion("novelty") == 1
+    strict = replace(SPEC, gates=(Gate("one_signal_share", "<", 0.01),))
+    assert [f.code for f in promote(registry, "novelty", request(), silent, room, spec=strict).refusals] == ["gate"]
+    decision = promote(registry, "novelty", request(), silent, room, papers=papers)
+    assert decision.promoted
+    assert decision.comparison is None
+    assert registry.champion("novelty") == 2
+    (page,) = papers.glob("*promoted.en.md")
+    assert "outcomes do not judge" in page.read_text("utf-8")
+
+
+def test_what_needs_labels_is_refused_before_any_work(silent: ClaimsFolder, room: Catalogue) -> None:
+    with pytest.raises(InputError, match="learns from no label"):
+        backtest_folder(silent, SPEC, room)
+    with pytest.raises(InputError, match="learns from no label"):
+        search(build_dataset(silent, SPEC, room), SPEC, trials=1)

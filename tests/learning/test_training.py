@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import time
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import pandas as pd
 import pytest
 
 from fraud.claims.folder import ClaimsFolder
-from fraud.errors import CatalogueError, NotKnownError
+from fraud.errors import CatalogueError, InputError, NotKnownError
 from fraud.learning import load_model, train
 from fraud.learning.datasets.dataset import Dataset
 from fraud.learning.metrics import BASELINES, METRICS
@@ -212,3 +213,21 @@ def test_progress_names_every_step(town: ClaimsFolder, room: Catalogue, server: 
     assert "average precision" in result.as_text()
     assert json.loads(json.dumps(result.as_dict()))["counts"]["labelled"] == 280
     assert set(result.seconds) == {"features", "evaluation", "fit", "tracking"}
+
+
+def test_the_report_says_the_same_in_both_languages(trained: TrainingResult, files: Path) -> None:
+    pages = {
+        locale: (files / name).read_text("utf-8") for locale, name in (("en", "report.md"), ("zh", "report.zh.md"))
+    }
+    sections = {locale: re.findall(r"^## (.+)$", page, re.M) for locale, page in pages.items()}
+    assert len(sections["en"]) == len(sections["zh"]) > 8
+    assert all(re.search(r"[\u4e00-\u9fff]", heading) for heading in sections["zh"])
+    figures = {locale: re.findall(r"\d\.\d{3} ± \d\.\d{3}", page) for locale, page in pages.items()}
+    assert figures["en"] == figures["zh"]
+    assert "5 labels concern providers without a claim" in pages["zh"], "what has no words is quoted"
+    page = (files / "report.zh.html").read_text("utf-8")
+    assert 'lang="zh-CN"' in page
+    assert '<ul class="points" lang="en">' in page, "and marked as what it is"
+    assert "评分只说明值得核查" in page
+    with pytest.raises(InputError, match="no text in 'fr'"):
+        trained.report.to_html(locale="fr")

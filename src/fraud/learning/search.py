@@ -218,7 +218,7 @@ def search(
     spec and trials give the same result however many `threads`; minutes do not.
 
     Raises:
-        InputError: no such objective, no budget, or too few labels to search with.
+        InputError: no such objective, no budget, too few labels to search with, or a model without labels.
     """
     _check(dataset, spec, trials, minutes, by)
     began = time.perf_counter()
@@ -249,6 +249,8 @@ def search(
 
 
 def _check(dataset: Dataset, spec: ModelSpec, trials: int | None, minutes: float | None, by: str) -> None:
+    if spec.kind == "novelty":
+        raise InputError(f"{spec.name} learns from no label; there is nothing to search settings by.")
     if by not in OBJECTIVES:
         raise InputError(f"no objective {by!r}{nearest(by, OBJECTIVES)}; there are {', '.join(OBJECTIVES)}.")
     if (trials is not None and trials < 1) or (minutes is not None and minutes <= 0):

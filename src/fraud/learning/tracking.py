@@ -336,7 +336,7 @@ def _fill(client: MlflowClient, run_id: str, child: Child) -> None:
 
 
 def _log_files(run: Run, version: int, run_id: str) -> None:
-    """The report in three forms, the card in two languages, the figures, the folds, and the environment."""
+    """The report in three forms and, like the card, two languages; the figures, the folds, and the environment."""
     from fraud.learning.reports.plots import figures
 
     drawn = figures(run.report)
@@ -344,6 +344,8 @@ def _log_files(run: Run, version: int, run_id: str) -> None:
         "report.json": json.dumps(run.report.as_dict(), indent=1, ensure_ascii=False, default=float),
         "report.md": run.report.to_markdown(),
         "report.html": run.report.to_html(drawn.values()),
+        "report.zh.md": run.report.to_markdown("zh"),
+        "report.zh.html": run.report.to_html(drawn.values(), "zh"),
         "folds.json": json.dumps(run.report.evaluation.folds, default=float),
         "spec.json": json.dumps(run.model.spec.as_dict(), indent=1, ensure_ascii=False),
         "skipped.json": json.dumps(run.model.skipped, indent=1, ensure_ascii=False),
@@ -432,7 +434,7 @@ def _describe(client: MlflowClient, run: Run, version: int) -> str:
     }
     for key, value in tags.items():
         client.set_model_version_tag(name, number, key, value)
-    client.update_model_version(name, number, description=" ".join(run.report.summary[:3]))
+    client.update_model_version(name, number, description=run.report.description)
     client.update_registered_model(name, description=run.model.spec.title.get("en") or name)
     client.set_registered_model_tag(name, "entity", run.model.spec.entity)
     # Somebody else's training may have become champion since this one asked: the first to come stays.

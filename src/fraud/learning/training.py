@@ -18,8 +18,9 @@ from fraud.learning.fitting import fit_ensemble
 from fraud.learning.model import FittedModel
 from fraud.learning.origin import kept_of, origin_of
 from fraud.learning.reports.training import TrainingReport
+from fraud.learning.reports.unlabelled import NoveltyReport
 from fraud.learning.spec import ModelSpec
-from fraud.learning.unlabelled import NoveltyReport, examine, fit_unlabelled
+from fraud.learning.unlabelled import examine, fit_unlabelled
 from fraud.learning.validation.calibrating import calibrate
 from fraud.learning.validation.evaluation import Evaluation, evaluate
 from fraud.learning.validation.gates import GateResult, Promotion, decide

@@ -13,32 +13,18 @@ import numpy as np
 
 from fraud.learning.calibration.calibration import UNKNOWN, rank_standing
 from fraud.learning.datasets.dataset import Dataset
-from fraud.learning.metrics import NOVELTY_METRICS, average_precision, precision_at
+from fraud.learning.metrics import average_precision, precision_at
 from fraud.learning.model import FittedModel
 from fraud.learning.novelty import Novelty, fit_novelty
 from fraud.learning.origin import kept_of, origin_of
-from fraud.learning.reports.documents import Block, Document, Figure, Points, Section, Table
-from fraud.learning.reports.training import TrainingReport
 from fraud.learning.spec import ModelSpec
 from fraud.learning.validation.evaluation import Evaluation, HoldoutResult
-from fraud.learning.validation.gates import CHAMPION
 
-__all__ = ["NoveltyReport", "Unlabelled", "examine", "fit_unlabelled", "forest_of"]
+__all__ = ["Unlabelled", "examine", "fit_unlabelled", "forest_of"]
 
 _LISTED = 0.01
 _LATER = 0.25
 _FOREST_ROWS = 2048
-_READ_AS = (
-    "A score says how unusual a row is, not how likely it is wrong: 3 means that its most unusual signal is reached by "
-    "one in a thousand of all rows. Rare is not forbidden; a score is a reason to look, never proof."
-)
-_CHECKS = {
-    "check.decided": "rows with a verdict, all of them by now",
-    "check.base": "share at fault among them",
-    "check.average_precision": "average precision among them",
-    "check.forest_average_precision": "that of an isolation forest over the same surprises",
-    "check.precision_at_k": "share at fault among the highest of them",
-}
 
 
 @dataclass(frozen=True, eq=False)
@@ -165,111 +151,3 @@ def _checked(dataset: Dataset, scores: np.ndarray, forest: np.ndarray, spec: Mod
     found["forest_average_precision"] = average_precision(labels, forest[rows])
     found["precision_at_k"] = precision_at(labels, scores[rows], max(1, min(spec.capacity.k, len(rows) // 5)))
     return {f"check.{name}": value for name, value in found.items()}
-
-
-# --- the report ---------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, eq=False)
-class NoveltyReport(TrainingReport):
-    """What a model without labels was learned from, whether its list can be relied on, and what it looks at."""
-
-    @property
-    def protocol(self) -> str:
-        """How the figures were measured, in two sentences."""
-        return (
-            "Lists are the highest 1 % of all rows; halves are drawn by chance; the later volume is that of the last "
-            "quarter of the rows under thresholds of the others. No label was read for any of it."
-        )
-
-    @property
-    def summary(self) -> list[str]:
-        """What stands above the tables, a sentence a line."""
-        c, figures = self.counts, self.evaluation.summary
-        lines = [
-            f"{c['rows']:,} rows of a {self.spec.entity}, none of which needed a label; {c['features']} features of "
-            f"{c['signals']} signals.",
-            f"Two halves of the rows agree on {figures['list_stability']:.0%} of the list.",
-            f"Alias: {self.promotion.alias}.",
-            *self.promotion.reasons,
-        ]
-        if "check.base" in figures:
-            lines.append(
-                f"Checked against {figures['check.decided']:,.0f} verdicts, which it has not seen: of the highest, "
-                f"{figures['check.precision_at_k']:.1%} were found at fault; of all, {figures['check.base']:.1%}."
-            )
-        if self.dataset.skipped:
-            lines.append(f"{len(self.dataset.skipped)} signals were left out: the data lack columns that they read.")
-        return [*lines, self.protocol, _READ_AS]
-
-    @property
-    def sections(self) -> list[tuple[str, list[list[str]]]]:
-        """Tables of the report: a heading, then rows of which the first is the head."""
-        gates = [
-            [g.condition, _shown(g.measured), "holds" if g.holds else "does not hold"] for g in self.promotion.gates
-        ]
-        weights = [[name, f"{value:.4f}"] for name, value in self.importance[:20]]
-        return [
-            ("What is known without labels", [["figure", "measured"], *self._figures()]),
-            ("Gates", [["condition", "measured", ""], *gates]),
-            *((name, [list(row) for row in rows]) for name, rows in self.tables.items()),
-            ("Features by mean contribution", [["feature", "score"], *weights]),
-            ("Signals left out", [["signal", "why"], *([k, v] for k, v in self.dataset.skipped.items())]),
-        ]
-
-    def _figures(self) -> list[list[str]]:
-        told = NOVELTY_METRICS | _CHECKS
-        return [[told[k], _shown(v)] for k, v in self.evaluation.summary.items()]
-
-    def as_dict(self) -> dict[str, Any]:
-        """The whole report as JSON types."""
-        d = self.dataset
-        return {
-            "model": self.spec.name,
-            "kind": self.spec.kind,
-            "alias": self.promotion.alias,
-            "reasons": list(self.promotion.reasons),
-            "remarks": list(self.promotion.remarks),
-            "gates": [str(g) for g in self.promotion.gates],
-            "counts": self.counts,
-            "as_of": d.as_of.isoformat(),
-            "notes": list(d.notes),
-            "skipped": dict(d.skipped),
-            "protocol": self.protocol,
-            "figures": {k: v if np.isfinite(v) else None for k, v in self.evaluation.summary.items()},
-            "tables": {name: [list(row) for row in rows] for name, rows in self.tables.items()},
-            "importance": [list(f) for f in self.importance],
-            "data": d.data_digest,
-            "catalogue": d.catalogue_digest,
-        }
-
-    def to_text(self) -> str:
-        """The summary and the figures, for a terminal."""
-        lines = "\n".join(f"  • {line}" for line in self.summary)
-        figures = "\n".join(f"{value:>8}  {name}" for name, value in self._figures())
-        return f"{lines}\n\n{figures}"
-
-    def document(self, figures: Sequence[str] = ()) -> Document:  # type: ignore[override]
-        """The report as a document; `figures` are SVG texts."""
-        drawn: list[Block] = [Figure("", svg) for svg in figures]
-        alias = self.promotion.alias
-        tables = [Section(heading, [Table(rows[0], rows[1:])]) for heading, rows in self.sections if len(rows) > 1]
-        return Document(
-            lang="en",
-            kicker="Training without labels",
-            title=self.spec.title.get("en", self.spec.name),
-            lead=self.summary[0],
-            notice=("How to read this.", _READ_AS),
-            sections=[
-                Section("In short", [Points(self.summary[1:-1])]),
-                *tables,
-                *([Section("", drawn)] if drawn else []),
-            ],
-            pills=[(alias, "good" if alias == CHAMPION else "bad")],
-        )
-
-
-def _shown(value: float | None) -> str:
-    if value is None or not np.isfinite(value):
-        return "not measured"
-    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3f}"

@@ -13,15 +13,12 @@ import pyarrow as pa
 
 from fraud.claims.folder import ClaimsFolder, connect
 from fraud.errors import InputError
-from fraud.explaining.reasons import reasons_of
 from fraud.review.queue import Candidate, QueueRules
-from fraud.scoring.batch import day_after_last_claim, frame_attributes, stakes_of
-from fraud.scoring.occasions import occasions_in_frame
+from fraud.scoring.batch import day_after_last_claim, reasons_in_frame, stakes_of
 from fraud.scoring.snapshots import known_entities, pairs_on
 from fraud.signals.assembly import by_entity, claim_features, entity_features
 from fraud.signals.catalogue import Catalogue
 from fraud.signals.frames import FrameBuilder, SignalFrame
-from fraud.signals.limits import Occasion
 from fraud.signals.rules import Finding, findings, rules_of
 
 if TYPE_CHECKING:
@@ -133,25 +130,12 @@ def _told(
     """For each row of the shortlist: its type of violation, and why it should be looked at."""
     frame, model = scored.frame.rows(shortlist), scored.model
     target = _named(scored.connection, frame) if frame.entity == "claim" else "claims"
-    attributes = frame_attributes(scored.builder, frame, target)
-    occasions = occasions_in_frame(scored.builder, frame, target)
-    values = frame.select(model.names)
-    _, contributions = model.contributions(values)
     rules = [s for s in rules_of(catalogue, frame.entity) if s.id in frame.position]
     language, told = locale.split("-")[0], []
-    for row in range(len(frame)):
+    for row, (reasons, occasions) in enumerate(reasons_in_frame(scored.builder, frame, model, target)):
         own = {r.id: float(frame.values[row, frame.position[r.id]]) for r in rules}
-        occasion: Occasion = occasions[row][frame.entity]
+        occasion = occasions[frame.entity]
         hits = _hits(findings(catalogue, rules, own, occasion.day, regions=occasion.regions))
-        reasons = reasons_of(
-            catalogue,
-            model.names,
-            values[row],
-            contributions[row],
-            model.reference.peers,
-            attributes[row],
-            occasions=occasions[row],
-        )
         sentences = [f.sentences[language] for f in hits] + [r.sentences[language] for r in reasons]
         kinds = [f.signal.violation for f in hits] + [catalogue[r.signal].violation for r in reasons]
         told.append((next((k for k in kinds if k), None), tuple(dict.fromkeys(sentences))[:_MOST_REASONS]))

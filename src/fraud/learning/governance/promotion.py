@@ -28,6 +28,7 @@ FOLDER = "promotions"
 # Fewer characters than this explain nothing, in any script.
 _SHORTEST_REASON = 8
 _LONGEST = {"name": 100, "reason": 2000}
+_NOTHING_TO_COMPARE_BY = "models without labels rank by rarity, and outcomes do not judge that; the gates were judged"
 
 
 @dataclass(frozen=True)
@@ -130,6 +131,7 @@ def promote(
     """Judge a version against the champion, and make it champion when every condition holds.
 
     `spec` is the reviewed spec of today: its gates must hold beside those that the version was trained with.
+    Versions without labels are not compared: their gates must hold, and somebody must say why in words.
     The paper goes to the version's run and to the folder `papers`, for a refusal too. A trial writes nothing.
 
     Raises:
@@ -140,7 +142,9 @@ def promote(
     champion, note = _champion(registry, name, catalogue)
     number = registry.champion(name)
     comparison = None
-    if champion is not None and champion.version != challenger.version:
+    if champion is not None and challenger.spec.kind == "novelty":
+        note = _NOTHING_TO_COMPARE_BY
+    elif champion is not None and champion.version != challenger.version:
         comparison = compare(folder, champion, challenger, catalogue, threads=threads, progress=progress)
     gates = _gates(challenger, spec)
     refusals = (

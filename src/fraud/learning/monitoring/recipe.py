@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from fraud.errors import Fault, SpecError, nearest
+from fraud.signals.definition import LOCALES
 
 __all__ = ["FILE", "Recipe", "Threshold", "load_recipe"]
 
@@ -34,12 +35,16 @@ _MOST_SHOWN = 5
 
 @dataclass(frozen=True)
 class Threshold:
-    """One number of the recipe, since when it holds, why, and where it comes from."""
+    """One number of the recipe, since when it holds, why (by language), and where it comes from."""
 
     value: float
     since: date
-    because: str
+    because: Mapping[str, str]
     source: str
+
+    def why(self, locale: str) -> str:
+        """The reason in one language; as it was written where it has no words in that language."""
+        return self.because.get(locale) or next(iter(self.because.values()), "")
 
     def as_dict(self) -> dict[str, Any]:
         """The number with its grounds, as JSON types."""
@@ -109,7 +114,7 @@ def _threshold(at: str, entry: Any, faults: list[Fault]) -> Threshold:
     checks = {
         "value": (isinstance(row.get("value"), (int, float)) and not isinstance(row.get("value"), bool), "a number"),
         "from": (isinstance(row.get("from"), date), "a date, as 2026-11-22"),
-        "because": (isinstance(row.get("because"), str) and bool(row.get("because")), "a sentence that says why"),
+        "because": (_is_said(row.get("because")), "a sentence that says why, or one for each of en and zh"),
         "source": (isinstance(row.get("source"), str) and bool(row.get("source")), "where the number comes from"),
     }
     wrong = [
@@ -122,5 +127,14 @@ def _threshold(at: str, entry: Any, faults: list[Fault]) -> Threshold:
     ]
     faults += wrong
     if wrong:
-        return Threshold(0.0, date.min, "", "")
-    return Threshold(float(row["value"]), row["from"], row["because"], row["source"])
+        return Threshold(0.0, date.min, {}, "")
+    said = row["because"]
+    return Threshold(float(row["value"]), row["from"], {"en": said} if isinstance(said, str) else said, row["source"])
+
+
+def _is_said(because: object) -> bool:
+    """Whether it is a text, or texts by language in languages that reports know."""
+    texts = {"en": because} if isinstance(because, str) else because
+    if not isinstance(texts, Mapping) or not texts or set(texts) - set(LOCALES):
+        return False
+    return all(isinstance(text, str) and text for text in texts.values())

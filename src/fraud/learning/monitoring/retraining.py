@@ -93,4 +93,4 @@ def weigh(found: Monitoring, recipe: Recipe, now: datetime) -> Verdict:
 
 def _line(ground: Ground) -> str:
     measured = "not known" if ground.measured is None else f"{ground.measured:.4g}"
-    return f"  • {ground.name}: {measured}, recipe {ground.threshold.value:g}. {ground.threshold.because}"
+    return f"  • {ground.name}: {measured}, recipe {ground.threshold.value:g}. {ground.threshold.why('en')}"

@@ -97,6 +97,7 @@ class _Report:
             "stability": self._stability(),
             "ablations": self._ablations(),
             "curve": self._curve(),
+            "treatments": self._treatments(),
             "alarms": self._alarms(),
             "protocol": [Points(self._protocol())],
             "made": [Pairs(self._made(), code=True)],
@@ -397,6 +398,18 @@ class _Report:
         ]  # fmt: skip
         head = [self._column(n) for n in ("labels", "average_precision", "bounds", "precision_at_k")]
         return [self._more_labels(), Figure(self.say("_curve.chart"), wide, narrow), Table(head, rows)]
+
+    def _treatments(self) -> list[Block]:
+        if not self.b.treatments:
+            return [self.say("_treatments.none")]
+        used = self.b.spec.label.unlabelled
+        rows = [
+            [self.w.say(f"treatments.{t.treatment}") + (self.say("_treatments.used") if t.treatment == used else ""),
+             f"{t.fitted_on:,}", _plain(t.average_precision), _plain(t.corrected), _share(t.precision_at_k)]
+            for t in self.b.treatments
+        ]  # fmt: skip
+        head = [self._column(n) for n in ("treatment", "fitted_on", "average_precision", "corrected", "best_of_k")]
+        return [self.say("_treatments.lead"), Table(head, rows)]
 
     def _alarms(self) -> list[Block]:
         if not self.b.alarms:

@@ -156,11 +156,16 @@ class _Report:
             for name, t in self.recipe.limits.items()
         ]
         grounds = [
-            f"{self.say(f'_checks.{name}')}{self.w.colon}{t.because} ({t.source})"
+            f"{self.say(f'_checks.{name}')}{self.w.colon}{t.why(self.w.locale)} ({t.source})"
             for name, t in self.recipe.limits.items()
         ]
         head = [self._column(n) for n in ("check", "from", "limit")]
-        return [self.say("_texts.limits"), Table(head, rows, words=2), Points(grounds, original=True)]
+        return [self.say("_texts.limits"), Table(head, rows, words=2), Points(grounds, original=not self._told_here)]
+
+    @property
+    def _told_here(self) -> bool:
+        """Whether every reason is in the language of the page."""
+        return all(self.w.locale in t.because for t in self.recipe.limits.values())
 
     def _made(self) -> list[tuple[str, str]]:
         f = self.f

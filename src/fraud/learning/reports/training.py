@@ -1,4 +1,4 @@
-"""The report of a training: one document, as text, as Markdown and as a page, and the same as JSON."""
+"""The report of a training: a document in English or Chinese, as text, as Markdown and as a page, and as JSON."""
 
 from __future__ import annotations
 
@@ -11,14 +11,25 @@ import numpy as np
 
 from fraud.learning.datasets.dataset import Dataset
 from fraud.learning.metrics import BASELINES, METRICS, share_of_list
-from fraud.learning.reports.documents import Block, Document, Figure, Points, Section, Table, to_html, to_markdown
+from fraud.learning.reports.documents import (
+    NOT_KNOWN,
+    Block,
+    Document,
+    Figure,
+    Points,
+    Section,
+    Table,
+    Words,
+    to_html,
+    to_markdown,
+)
 from fraud.learning.spec import ModelSpec
 from fraud.learning.validation import judging
 from fraud.learning.validation.evaluation import MODEL, Evaluation
-from fraud.learning.validation.fairness import Audit, Audited, audit
+from fraud.learning.validation.fairness import Audit, Audited, Part, audit
 from fraud.learning.validation.gates import CHAMPION, Promotion
 
-__all__ = ["TrainingReport"]
+__all__ = ["Titled", "TrainingReport", "columns", "heading", "ranked", "shown"]
 
 _TOP = 20
 _SHORT = {
@@ -30,10 +41,8 @@ _SHORT = {
     "brier": "Brier score",
     "roc_auc": "ROC-AUC",
 }
-_READ_AS = (
-    "A score is a reason to look, never proof. The labels are what investigations found, and investigators "
-    "choose where they look; what nobody looked at counts neither way."
-)
+# A heading, then rows of which the first is the head.
+Titled = tuple[str, list[list[str]]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,9 +98,10 @@ class TrainingReport:
             "signals": len({f.signal for f in self.dataset.features}),
         }
 
-    def as_dict(self) -> dict[str, Any]:
-        """The whole report as JSON types."""
-        e, d = self.evaluation, self.dataset
+    @property
+    def common(self) -> dict[str, Any]:
+        """What every training tells, as JSON types."""
+        d = self.dataset
         return {
             "model": self.spec.name,
             "alias": self.promotion.alias,
@@ -103,118 +113,195 @@ class TrainingReport:
             "notes": list(d.notes),
             "skipped": dict(d.skipped),
             "protocol": self.protocol,
+            "tables": {name: [list(row) for row in rows] for name, rows in self.tables.items()},
+            "importance": [list(f) for f in self.importance],
+            "data": d.data_digest,
+            "catalogue": d.catalogue_digest,
+        }
+
+    def as_dict(self) -> dict[str, Any]:
+        """The whole report as JSON types."""
+        e = self.evaluation
+        return self.common | {
             "table": [{"contender": c, **{m: [e.mean(c, m), e.sd(c, m)] for m in METRICS}} for c in _contenders()],
             "average_precision_interval": list(e.interval),
             "pooled": {"k": e.k, **e.pooled()},
             "reliability": [dict(r) for r in e.reliability()],
             "calibration": {"bands": judging.bands(self.judged), "months": judging.months(self.judged)},
             "fairness": self.audit.as_dict(),
-            "tables": {name: [list(row) for row in rows] for name, rows in self.tables.items()},
             "holdout": _holdout(e),
             "single_features": [list(f) for f in e.single_features[:_TOP]],
-            "importance": [list(f) for f in self.importance],
-            "data": d.data_digest,
-            "catalogue": d.catalogue_digest,
         }
+
+    # --- in words -----------------------------------------------------------------------------------------
+
+    @property
+    def section(self) -> str:
+        """Where the words of this kind of report are."""
+        return "training"
 
     @property
     def protocol(self) -> str:
         """How the figures were measured, in two sentences."""
+        return self.protocol_in(Words("en"))
+
+    def protocol_in(self, w: Words) -> str:
+        """How the figures were measured, in one language."""
         s = self.spec.split
-        return (
-            f"{s.folds} folds × {s.repeats} repeats, no {s.group} in two folds; calibration and every choice inside "
-            f"the training fold. Mean ± SD over folds; k is {self.evaluation.k} for all labelled rows, and a fold's "
-            "list is as long as its share."
-        )
+        places = {"folds": s.folds, "repeats": s.repeats, "group": s.group, "k": self.evaluation.k}
+        return w.say(f"{self.section}.protocol", **places)
 
-    @property
-    def sections(self) -> list[tuple[str, list[list[str]]]]:
-        """Tables of the report: a heading, then rows of which the first is the head."""
-        e = self.evaluation
-        gates = [[g.condition, _figure(g.measured), _verdict(g.holds, g.alarm)] for g in self.promotion.gates]
-        reliable = [[f"{r['predicted']:.3f}", f"{r['found']:.3f}", f"{r['n']:,}"] for r in e.reliability()]
-        tables = {name: [list(row) for row in rows] for name, rows in self.tables.items()}
-        return [
-            ("Cross-validation", _metric_table(e)),
-            ("Later in time", _holdout_table(e)),
-            ("Gates and alarms", [["condition", "measured", ""], *gates]),
-            ("Calibration by band of probability", _calibration_table("probability", judging.bands(self.judged))),
-            ("Calibration by month", _calibration_table("month", judging.months(self.judged))),
-            ("Reliability (all repeats)", [["predicted", "found", "rows"], *reliable]),
-            ("Is anybody flagged more without cause?", _audit_table(self.audit)),
-            *tables.items(),
-            ("Features by mean contribution", _ranked("log-odds", self.importance)),
-            ("Features by their AUC alone", _ranked("AUC", e.single_features)),
-            ("Signals left out", [["signal", "why"], *([k, v] for k, v in self.dataset.skipped.items())]),
-        ]
+    def places(self, w: Words) -> dict[str, object]:
+        """Counts and names for the sentences."""
+        entity = self.spec.entity
+        counts = {name: f"{count:,}" for name, count in self.counts.items()}
+        return {**counts, "entity": w.label("entities", entity), "counter": w.label("counters", entity)}
 
-    @property
-    def summary(self) -> list[str]:
+    def summary(self, w: Words) -> list[str]:
         """What stands above the tables, a sentence a line."""
-        c, e = self.counts, self.evaluation
-        pooled = e.pooled()
-        lines = [
-            f"{c['rows']:,} rows of a {self.spec.entity}, {c['labelled']:,} with a label, {c['positive']:,} of them "
-            f"positive; {c['features']} features of {c['signals']} signals; "
-            f"outcomes up to {self.dataset.as_of:%Y-%m-%d}.",
-            f"In a list of {e.k} ({e.k / self.spec.capacity.reviews_per_week:.1f} weeks of reviews): "
-            f"{pooled['precision_at_k']:.1%} were found at fault, with "
-            f"{pooled['money_at_k']:,.0f} paid by the fund ({pooled['money_share_at_k']:.1%} of all money at fault).",
-            f"Average precision {e.mean(MODEL, 'average_precision'):.3f} "
-            f"(95 % interval {e.interval[0]:.3f} to {e.interval[1]:.3f}).",
-            f"Alias: {self.promotion.alias}.",
+        e, pooled = self.evaluation, self.evaluation.pooled()
+        listed = {
+            "k": f"{e.k:,}",
+            "weeks": f"{e.k / self.spec.capacity.reviews_per_week:.1f}",
+            "precision": f"{pooled['precision_at_k']:.1%}",
+            "money": f"{pooled['money_at_k']:,.0f}",
+            "share": f"{pooled['money_share_at_k']:.1%}",
+        }
+        low, high = (f"{v:.3f}" for v in e.interval)
+        return [
+            w.say("training.rows", **self.places(w), as_of=f"{self.dataset.as_of:%Y-%m-%d}"),
+            w.say("training.list", **{**self.places(w), **listed}),
+            w.say("training.precision", value=f"{e.mean(MODEL, 'average_precision'):.3f}", low=low, high=high),
+            w.say("training.alias", alias=w.label("aliases", self.promotion.alias)),
+            *self.left_out(w),
         ]
-        lines += [*self.promotion.reasons, *self.promotion.remarks, *(f"{n}." for n in self.dataset.notes)]
-        if self.dataset.skipped:
-            lines.append(f"{len(self.dataset.skipped)} signals were left out: the data lack columns that they read.")
-        return [*lines, self.protocol, _READ_AS]
+
+    @property
+    def description(self) -> str:
+        """The first sentences of the summary in English, for a registered version."""
+        return " ".join(self.summary(Words("en"))[:3])
+
+    def left_out(self, w: Words) -> list[str]:
+        """How many signals the data could not feed; empty where there are none."""
+        count = len(self.dataset.skipped)
+        return [w.say("training.left_out", count=count)] if count else []
+
+    @property
+    def originals(self) -> list[str]:
+        """What gates, reviewers of alarms and the labels said, in their own words."""
+        return [*self.promotion.reasons, *self.promotion.remarks, *(f"{n}." for n in self.dataset.notes)]
+
+    def sections(self, w: Words) -> list[Titled]:
+        """Tables of the report."""
+        e, j = self.evaluation, self.judged
+        reliable = [[f"{r['predicted']:.3f}", f"{r['found']:.3f}", f"{r['n']:,}"] for r in e.reliability()]
+        return [
+            (heading(w, "cross"), _metric_table(e, w)),
+            (heading(w, "later"), _holdout_table(e, w)),
+            self.gate_table(w),
+            (heading(w, "bands"), _calibration_table("probability", judging.bands(j), w)),
+            (heading(w, "months"), _calibration_table("month", judging.months(j), w)),
+            (heading(w, "reliability"), [columns(w, "predicted", "found", "rows"), *reliable]),
+            (heading(w, "fairness"), _audit_table(self.audit, w)),
+            *self.added,
+            (heading(w, "importance"), ranked("log_odds", self.importance, w)),
+            (heading(w, "singles"), ranked("auc", e.single_features, w)),
+            self.skipped_table(w),
+        ]
+
+    @property
+    def added(self) -> list[Titled]:
+        """The tables of other steps."""
+        return [(name, [list(row) for row in rows]) for name, rows in self.tables.items()]
+
+    def gate_table(self, w: Words) -> Titled:
+        """Every gate and alarm with what was measured."""
+        rows = [[g.condition, shown(g.measured, w), _verdict(g.holds, g.alarm, w)] for g in self.promotion.gates]
+        return heading(w, "gates"), [[*columns(w, "condition", "measured"), ""], *rows]
+
+    def skipped_table(self, w: Words) -> Titled:
+        """Signals that the data could not feed."""
+        rows = [[signal, why] for signal, why in self.dataset.skipped.items()]
+        return heading(w, "skipped"), [columns(w, "signal", "why"), *rows]
 
     def to_text(self) -> str:
         """The summary and the table of the cross-validation, for a terminal."""
-        lines = "\n".join(f"  • {line}" for line in self.summary)
-        return f"{lines}\n\n{_columns(self.evaluation)}"
+        return f"{self.bullets}\n\n{_across(self.evaluation)}"
 
-    def document(self, figures: Iterable[str] = ()) -> Document:
-        """The report as a document; `figures` are SVG texts."""
+    @property
+    def bullets(self) -> str:
+        """The summary in English, a line each."""
+        w = Words("en")
+        said = [*self.summary(w), *self.originals, self.protocol, w.say(f"{self.section}.read_as")]
+        return "\n".join(f"  • {line}" for line in said)
+
+    def document(self, figures: Iterable[str] = (), locale: str = "en") -> Document:
+        """The report as a document in one language; `figures` are SVG texts."""
+        w, alias = Words(locale), self.promotion.alias
         drawn: list[Block] = [Figure("", svg) for svg in figures]
-        alias = self.promotion.alias
-        tables = [Section(heading, [Table(rows[0], rows[1:])]) for heading, rows in self.sections if len(rows) > 1]
+        said = self.summary(w)
+        tables = [Section(title, [Table(rows[0], rows[1:])]) for title, rows in self.sections(w) if len(rows) > 1]
         return Document(
-            lang="en",
-            kicker="Training",
-            title=self.spec.title.get("en", self.spec.name),
-            lead=self.summary[0],
-            notice=("How to read this.", _READ_AS),
+            lang=w.lang,
+            kicker=w.say(f"{self.section}.kicker"),
+            title=self.spec.title.get(w.locale) or self.spec.name,
+            lead=said[0],
+            notice=(w.say("training.notice"), w.say(f"{self.section}.read_as")),
             sections=[
-                Section("In short", [Points(self.summary[1:-1])]),
+                Section(heading(w, "short"), [Points([*said[1:], self.protocol_in(w)]), *self._quoted(w)]),
                 *tables[:1],
-                *([Section("Figures", drawn)] if drawn else []),
+                *([Section(heading(w, "figures"), drawn)] if drawn else []),
                 *tables[1:],
             ],
-            pills=[(alias, "good" if alias == CHAMPION else "bad")],
+            pills=[(w.label("aliases", alias), "good" if alias == CHAMPION else "bad")],
         )
 
-    def to_markdown(self) -> str:
-        """The report as Markdown."""
-        return to_markdown(self.document())
+    def _quoted(self, w: Words) -> list[Block]:
+        """What has no words of its own, marked as English on a page in another language."""
+        said, foreign = self.originals, w.locale != "en"
+        if not said:
+            return []
+        return [*([w.say("page.original")] if foreign else []), Points(said, original=foreign)]
 
-    def to_html(self, figures: Iterable[str] = ()) -> str:
+    def to_markdown(self, locale: str = "en") -> str:
+        """The report as Markdown."""
+        return to_markdown(self.document(locale=locale))
+
+    def to_html(self, figures: Iterable[str] = (), locale: str = "en") -> str:
         """The report as one page; `figures` are SVG texts."""
-        return to_html(self.document(figures))
+        return to_html(self.document(figures, locale))
+
+
+def heading(w: Words, name: str) -> str:
+    """The heading of a part of the report."""
+    return w.say(f"training_headings.{name}")
+
+
+def columns(w: Words, *names: str) -> list[str]:
+    """Heads of columns."""
+    return [w.say(f"training_columns.{name}") for name in names]
+
+
+def shown(value: float | None, w: Words) -> str:
+    """A figure as the reports write it."""
+    return w.say("training.not_measured") if value is None or not np.isfinite(value) else _figure(value)
+
+
+def ranked(unit: str, found: Sequence[tuple[str, float]], w: Words) -> list[list[str]]:
+    """The first features of a ranking; `unit` is the name of its column."""
+    return [columns(w, "feature", unit), *([name, f"{value:.3f}"] for name, value in found[:_TOP])]
 
 
 def _contenders() -> tuple[str, ...]:
     return (MODEL, *BASELINES)
 
 
-def _metric_table(e: Evaluation) -> list[list[str]]:
-    rows = [
-        [BASELINES.get(c, "the model"), *(_mean_sd(e.mean(c, m), e.sd(c, m)) for m in METRICS)] for c in _contenders()
-    ]
-    return [["", *METRICS.values()], *rows]
+def _metric_table(e: Evaluation, w: Words) -> list[list[str]]:
+    rows = [[w.label("contenders", c), *(_mean_sd(e.mean(c, m), e.sd(c, m)) for m in METRICS)] for c in _contenders()]
+    return [["", *(w.label("metrics", m) for m in METRICS)], *rows]
 
 
-def _columns(e: Evaluation) -> str:
+def _across(e: Evaluation) -> str:
     """Metrics down, contenders across: it fits a terminal."""
     rows = [["", "model", *(b.replace("_", " ") for b in BASELINES)]]
     rows += [[title, *(_mean_sd(e.mean(c, m), e.sd(c, m)) for c in _contenders())] for m, title in _SHORT.items()]
@@ -237,59 +324,48 @@ def _holdout(e: Evaluation) -> dict[str, Any]:
     }
 
 
-def _holdout_table(e: Evaluation) -> list[list[str]]:
+def _holdout_table(e: Evaluation, w: Words) -> list[list[str]]:
     h = e.holdout
     if h.metrics is None:
-        return [["no hold-out in time"], [h.reason]]
-    head = f"decided before {h.cut} ({h.train:,}), happened after ({h.test:,}, {h.positives:,} positive)"
+        return [[w.say("training.no_holdout")], [h.reason]]
+    counts = {"train": f"{h.train:,}", "test": f"{h.test:,}", "positives": f"{h.positives:,}"}
+    head = w.say("training.decided_before", cut=h.cut, **counts)
     figures = h.metrics
-    rows = [[BASELINES.get(c, "the model"), *(_figure(figures[c][m]) for m in METRICS)] for c in _contenders()]
-    return [[head, *METRICS.values()], *rows]
+    rows = [[w.label("contenders", c), *(_figure(figures[c][m]) for m in METRICS)] for c in _contenders()]
+    return [[head, *(w.label("metrics", m) for m in METRICS)], *rows]
 
 
-def _ranked(unit: str, found: Sequence[tuple[str, float]]) -> list[list[str]]:
-    return [["feature", unit], *([name, f"{value:.3f}"] for name, value in found[:_TOP])]
-
-
-def _verdict(holds: bool, alarm: bool) -> str:
-    return "holds" if holds else ("leak alarm" if alarm else "does not hold")
+def _verdict(holds: bool, alarm: bool, w: Words) -> str:
+    return w.say(f"training_gates.{'holds' if holds else ('alarm' if alarm else 'fails')}")
 
 
 def _mean_sd(mean: float, sd: float) -> str:
     return f"{_figure(mean)} ± {_figure(sd)}"
 
 
-def _figure(value: float | None) -> str:
-    if value is None:
-        return "not measured"
+def _figure(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3f}"
 
 
-def _calibration_table(first: str, rows: Sequence[Mapping[str, Any]]) -> list[list[str]]:
+def _calibration_table(first: str, rows: Sequence[Mapping[str, Any]], w: Words) -> list[list[str]]:
     named = [r.get("month") or f"{r['from']:.0%} – {r['to']:.0%}" for r in rows]
     cells = [
         [f"{r['n']:,}", f"{r['predicted']:.3f}", f"{r['found']:.3f}", f"{r['low']:.3f} – {r['high']:.3f}"] for r in rows
     ]
-    return [
-        [first, "rows", "predicted", "found", "95 % bounds"],
-        *([n, *c] for n, c in zip(named, cells, strict=True)),
-    ]
+    head = columns(w, first, "rows", "predicted", "found", "bounds")
+    return [head, *([n, *c] for n, c in zip(named, cells, strict=True))]
 
 
-_VERDICTS = {
-    "without_cause": "flagged more, without cause",
-    "in_line": "flagged more, in line with what was found",
-    "no_sign": "no sign",
-    "too_few": "too few to tell",
-}
-
-
-def _audit_table(found: Audit) -> list[list[str]]:
+def _audit_table(found: Audit, w: Words) -> list[list[str]]:
     """Each part of a segment: how often its cleared were on the list, beside everybody else's."""
-    head = ["part", "verdict", "cleared", "of them on the list", "of the others'", "predicted", "found"]
     rows = [
-        [f"{p.segment}: {p.value}", _VERDICTS[p.verdict], f"{p.cleared:,}"]
-        + [f"{v:.1%}" if np.isfinite(v) else "–" for v in (p.cleared_rate, p.rest_rate, p.predicted, p.found)]
+        [_part(p, w), w.say(f"backtest_verdicts.{p.verdict}"), f"{p.cleared:,}"]
+        + [f"{v:.1%}" if np.isfinite(v) else NOT_KNOWN for v in (p.cleared_rate, p.rest_rate, p.predicted, p.found)]
         for p in found.parts
     ]
-    return [head, *rows]
+    return [columns(w, "part", "verdict", "cleared", "cleared_rate", "rest_rate", "predicted", "found"), *rows]
+
+
+def _part(p: Part, w: Words) -> str:
+    value = w.label("values", p.value) if w.has(f"values.{p.value}") else p.value
+    return f"{w.label('backtest_segments', p.segment)}{w.colon}{value}"

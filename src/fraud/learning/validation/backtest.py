@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from fraud.learning.datasets.propensity import Treated
 from fraud.learning.spec import ModelSpec
 from fraud.learning.validation import fairness, gates, judging, stability
 from fraud.learning.validation.ablation import ABLATIONS
@@ -66,7 +67,11 @@ class Cut:
 
 @dataclass(frozen=True, eq=False)
 class Backtest:
-    """All cuts of a backtest; `left_out` says which could not be judged and why, `absent` which ablations."""
+    """All cuts of a backtest; `left_out` says which could not be judged and why, `absent` which ablations.
+
+    `treatments` are the ways to use rows that nobody looked at, compared on what was known at the last cut; empty
+    where everybody was looked at, or where it was not asked for.
+    """
 
     spec: ModelSpec
     cuts: tuple[Cut, ...]
@@ -74,6 +79,7 @@ class Backtest:
     absent: Mapping[str, str] = field(default_factory=dict)
     data_digest: str = ""
     catalogue_digest: str = ""
+    treatments: tuple[Treated, ...] = ()
 
     @property
     def per_week(self) -> int:
@@ -254,6 +260,7 @@ class Backtest:
             "stability": [m.as_dict() for m in self.moves],
             "ablations": {a: {m: self.gain(a, m).as_dict() for m in lost} for a in self.ablations},
             "absent": dict(self.absent),
+            "treatments": [t.as_dict() for t in self.treatments],
             "learning_curve": self.curve.as_dict() if self.curve else None,
             "alarms": [{"condition": a.condition, "measured": a.measured, "holds": a.holds} for a in self.alarms],
             "inside": self.inside,

@@ -14,7 +14,7 @@ import numpy as np
 from fraud.claims.folder import ClaimsFolder, connect
 from fraud.errors import InputError, nearest
 from fraud.learning.datasets.dataset import Dataset
-from fraud.learning.datasets.propensity import investigation_chance
+from fraud.learning.datasets.propensity import Treated, compare_treatments, investigation_chance
 from fraud.learning.datasets.splits import MIN_TEST_POSITIVES, MIN_TRAIN_POSITIVES
 from fraud.learning.metrics import roc_auc
 from fraud.learning.spec import ModelSpec
@@ -61,11 +61,16 @@ def backtest_folder(
     """The backtest of a spec on a folder of claims, over the last `cuts` cuts.
 
     Raises:
-        InputError: the claims are too short, or no cut leaves enough labels on both sides.
+        InputError: the claims are too short, no cut leaves enough labels on both sides, or the model has no labels.
         SpecError: the spec names signals that do not exist.
     """
     from fraud.learning.datasets.timeline import build_timeline
 
+    if spec.kind == "novelty":
+        raise InputError(
+            f"{spec.name} learns from no label, and a backtest judges by labels alone. Whether its list is stable and "
+            f"its volume sane is measured by each training: fraud train {spec.name} --claims DIR"
+        )
     days, until = choose_cuts(*_period_of(folder), cuts, every)
     history = build_timeline(folder, spec, catalogue, cuts=days, until=until, progress=progress)
     rules = frozenset(s.id for s in catalogue.signals.values() if s.limit is not None)
@@ -127,7 +132,8 @@ def run_backtest(
 ) -> Backtest:
     """The backtest over `cuts`; each period ends at the next cut, the last at `until`.
 
-    `rules` are the ids of signals with a limit. Without `thorough` there are no ablations and no learning curve.
+    `rules` are the ids of signals with a limit. Without `thorough` there are no ablations, no learning curve and no
+    comparison of treatments.
 
     Raises:
         InputError: no cut leaves enough labels on both sides.
@@ -151,7 +157,15 @@ def run_backtest(
         hint = "Take longer periods (--every half-year), or add outcomes."
         raise InputError(f"{spec.name}: no cut can be judged. {'; '.join(left_out)}."[:430] + f" {hint}")
     absent = {a: why for a in ABLATIONS if thorough and (why := kept_columns(a, training.features, rules)[1])}
-    return Backtest(spec, tuple(found), tuple(left_out), absent, training.data_digest, training.catalogue_digest)
+    digests = training.data_digest, training.catalogue_digest
+    return Backtest(spec, tuple(found), tuple(left_out), absent, *digests, _treatments(training, spec, thorough))
+
+
+def _treatments(training: Dataset, spec: ModelSpec, thorough: bool) -> tuple[Treated, ...]:
+    """What each use of rows that nobody looked at is worth among the rows before the last cut."""
+    if not thorough or not len(training.plain):
+        return ()
+    return compare_treatments(training, spec.parameters, k=spec.capacity.k)
 
 
 def _too_few(training: Dataset, test: Dataset, at: datetime) -> str:
