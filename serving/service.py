@@ -1,5 +1,13 @@
 """What `bentoml serve` and `bentoml build` find here: the scoring service of this installation."""
 
-from fraud.web.service import FraudService
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+if find_spec("fraud") is None:
+    # Within a Bento the engine lies beside this folder, and nobody installed it.
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
+
+from fraud.web.service import FraudService  # noqa: E402
 
 __all__ = ["FraudService"]

@@ -15,6 +15,7 @@ from fraud.learning.model import FittedModel
 from fraud.signals.catalogue import Catalogue, load_catalogue
 from fraud.signals.examples import ExampleWorld
 from tests.once import once
+from tests.store.servers import Server, own_server, server_of_the_run
 
 pytest_plugins = ["tests.requirements_plugin"]
 
@@ -113,3 +114,15 @@ def claim_model(catalogue: Catalogue, tracking: tuple[str, Path]) -> FittedModel
     from fraud.learning import load_model
 
     return load_model("claim_risk", "1", tracking[0], catalogue)
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """The PostgreSQL of this run."""
+    yield from server_of_the_run(tmp_path_factory)
+
+
+@pytest.fixture
+def stoppable() -> Iterator[Server]:
+    """A PostgreSQL that the test may stop."""
+    yield from own_server()

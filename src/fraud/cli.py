@@ -13,12 +13,19 @@ import typer
 from fraud import __version__
 from fraud.commands import (
     backtest,
+    backup,
     claims,
+    database,
     demo,
+    doctor,
+    keys,
+    ledger,
     models,
     monitor,
     queue,
+    refresh,
     registry,
+    retention,
     retrain,
     rooms,
     service,
@@ -72,7 +79,14 @@ app.command("rollback")(registry.rollback)
 app.command("shadow")(registry.shadow)
 app.command("card")(registry.card)
 app.command("load")(service.load)
+app.command("refresh")(refresh.refresh)
+database.app.command("backup")(backup.backup)
+app.add_typer(database.app, name="db")
 app.command("serve")(service.serve)
+app.command("doctor")(doctor.doctor)
+app.command("retention")(retention.retention)
+app.add_typer(keys.app, name="keys")
+app.add_typer(ledger.app, name="ledger")
 app.command("demo")(demo.demo)
 
 

@@ -2,7 +2,8 @@
 
 They come from `fraud.toml` (in `$FRAUD_HOME`, or the nearest one at or above the working folder), and the
 environment may change places and secrets only: `FRAUD_VAR`, `FRAUD_DATABASE_URL`, `FRAUD_TRACKING_URI`,
-`FRAUD_PSEUDONYM_KEY`. Anything that changes a score is a reviewed file in a room.
+`FRAUD_PSEUDONYM_KEY`, `FRAUD_DATA_KEY_FILE` or `FRAUD_DATA_KEY` (read by `fraud.store.ciphers`). Anything that
+changes a score is a reviewed file in a room.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ __all__ = ["Settings", "load_settings"]
 
 FILE = "fraud.toml"
 _KNOWN = {
-    "rooms": {"features", "models"},
+    "rooms": {"features", "models", "serving"},
     "places": {"var", "database_url", "tracking_uri"},
     "triage": {"review", "serious", "critical"},
     "review": {
@@ -32,7 +33,19 @@ _KNOWN = {
         "claims_of_days",
         "minutes",
     },
-    "service": {"host", "port", "claim_model", "provider_model", "patient_model", "physician_model"},
+    "service": {
+        "host",
+        "port",
+        "claim_model",
+        "provider_model",
+        "patient_model",
+        "physician_model",
+        "keys",
+        "reload_seconds",
+        "requests_per_second",
+        "traces",
+    },
+    "retention": {"years"},
     "reports": {"locale"},
 }
 
@@ -52,6 +65,13 @@ class Settings:
     locale: str
     pseudonym_key: bytes | None = None
     review: Mapping[str, Any] = field(default_factory=dict)
+    rooms: Mapping[str, str] = field(default_factory=dict)
+    retention: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def serving(self) -> Path:
+        """The room of the service: dictionaries of the interfaces that it speaks."""
+        return self.home / self.rooms.get("serving", "serving")
 
     @property
     def artifacts(self) -> Path:
@@ -93,6 +113,8 @@ def _resolved(home: Path, entries: Mapping[str, Any], env: Mapping[str, str]) ->
         locale=entries.get("reports", {}).get("locale", "en"),
         pseudonym_key=secret.encode() if secret else None,
         review=dict(entries.get("review", {})),
+        rooms=dict(rooms),
+        retention=dict(entries.get("retention", {})),
     )
 
 

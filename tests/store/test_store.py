@@ -1,13 +1,14 @@
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+import sqlalchemy as sa
 
 from fraud.claims.folder import ClaimsFolder, TableWriter
 from fraud.claims.schema import TABLES
@@ -38,22 +39,14 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "store.db"
-
-
-@pytest.fixture
-def store(path: Path, clock: Clock) -> Iterator[Store]:
-    with Store(f"sqlite:///{path}", clock) as opened:
+def store(address: str, clock: Clock) -> Iterator[Store]:
+    with Store(address, clock) as opened:
         yield opened
 
 
-def count(path: Path, table: str) -> int:
-    connection = sqlite3.connect(path)
-    try:
-        return int(connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0])
-    finally:
-        connection.close()
+def count(store: Store, table: str) -> int:
+    with store.database.read() as connection:
+        return int(connection.execute(sa.text(f"SELECT count(*) FROM {table}")).scalar_one())
 
 
 def write_folder(path: Path, **tables: list[dict[str, object]]) -> ClaimsFolder:
@@ -109,23 +102,23 @@ def test_the_json_of_a_bundle_comes_back_value_for_value() -> None:
     assert from_json(as_json(given)) == given
 
 
-def test_the_same_claim_twice_changes_nothing(store: Store, path: Path) -> None:
+def test_the_same_claim_twice_changes_nothing(store: Store) -> None:
     assert [store.add_claim(bundle()) for _ in range(3)] == ["added", "unchanged", "unchanged"]
-    assert (count(path, "claims"), count(path, "lines"), count(path, "claims_history")) == (1, 2, 0)
+    assert (count(store, "claims"), count(store, "lines"), count(store, "claims_history")) == (1, 2, 0)
 
 
-def test_a_later_version_replaces_the_claim_and_the_earlier_one_is_kept(store: Store, path: Path) -> None:
+def test_a_later_version_replaces_the_claim_and_the_earlier_one_is_kept(store: Store) -> None:
     early, late = (bundle(uploaded_at=datetime(2024, 3, d), lines=d) for d in (2, 5))
     assert [store.add_claim(early), store.add_claim(late)] == ["added", "replaced"]
     assert store.claim("c1") == late
-    assert (count(path, "lines"), count(path, "claims_history")) == (5, 1)
+    assert (count(store, "lines"), count(store, "claims_history")) == (5, 1)
 
 
-def test_an_earlier_version_that_arrives_late_is_kept_aside_once(store: Store, path: Path) -> None:
+def test_an_earlier_version_that_arrives_late_is_kept_aside_once(store: Store) -> None:
     early, late = (bundle(uploaded_at=datetime(2024, 3, d)) for d in (2, 5))
     assert [store.add_claim(b) for b in (late, early, early)] == ["added", "older", "unchanged"]
     assert store.claim("c1") == late
-    assert count(path, "claims_history") == 1
+    assert count(store, "claims_history") == 1
 
 
 def test_versions_without_a_time_of_sending_count_in_the_order_of_arrival(store: Store, clock: Clock) -> None:
@@ -137,11 +130,11 @@ def test_versions_without_a_time_of_sending_count_in_the_order_of_arrival(store:
     assert found.claim["total_amount"] == 200.0
 
 
-def test_several_claims_are_added_all_or_none(store: Store, path: Path) -> None:
+def test_several_claims_are_added_all_or_none(store: Store) -> None:
     broken = bundle("c2", visit_type=None)
-    with pytest.raises(Exception, match="NOT NULL"):
+    with pytest.raises(Exception, match="(?i)not[ -]null"):
         store.add_claims([bundle("c1"), broken])
-    assert count(path, "claims") == 0
+    assert count(store, "claims") == 0
 
 
 # --- history ----------------------------------------------------------------------------------------------
@@ -197,13 +190,13 @@ def test_the_latest_snapshot_at_or_before_the_settlement_is_used(store: Store) -
     assert np.isnan(found["provider"].values["b"])
 
 
-def test_a_snapshot_taken_again_replaces_the_one_of_the_day(store: Store, path: Path) -> None:
+def test_a_snapshot_taken_again_replaces_the_one_of_the_day(store: Store) -> None:
     for value in (1.0, 2.0):
         store.put_snapshots("provider", DAY, ["h1"], ["a"], np.array([[value]]))
     found = store.snapshot("provider", "h1", DAY)
     assert found is not None
     assert found.values == {"a": 2.0}
-    assert (count(path, "snapshots"), count(path, "snapshot_names")) == (1, 1)
+    assert (count(store, "snapshots"), count(store, "snapshot_names")) == (1, 1)
 
 
 def test_models_have_snapshots_of_their_own_and_share_those_of_none(store: Store) -> None:
@@ -233,10 +226,10 @@ def decision(request_id: str = "r1", claim_id: str = "c1", **values: object) -> 
     return Decision(request_id, claim_id, **{**own, **values})  # type: ignore[arg-type]
 
 
-def test_a_decision_is_kept_byte_for_byte_and_outlives_the_store(store: Store, path: Path) -> None:
+def test_a_decision_is_kept_byte_for_byte_and_outlives_the_store(store: Store, address: str) -> None:
     store.put_decision(decision())
     store.close()
-    with Store(f"sqlite:///{path}") as again:
+    with Store(address) as again:
         assert again.decision("r1") == decision()
         assert again.decision("r2") is None
 
@@ -249,15 +242,15 @@ def test_the_latest_decision_on_a_claim_is_found(store: Store) -> None:
     assert found.request_id == "late"
 
 
-def test_decision_claim_and_key_are_written_together_or_not_at_all(store: Store, path: Path) -> None:
+def test_decision_claim_and_key_are_written_together_or_not_at_all(store: Store) -> None:
     store.idempotent("k", b"d")
-    with pytest.raises(Exception, match="NOT NULL"):
+    with pytest.raises(Exception, match="(?i)not[ -]null"):
         store.put_decision(decision(), bundle(visit_type=None), "k")
     assert store.decision("r1") is None
     assert store.idempotent("k", b"d") == Seen(running=True)
     store.put_decision(decision(), bundle(), "k")
     assert store.idempotent("k", b"d") == Seen(status=200, response=b'{"a":1}')
-    assert count(path, "claims") == 1
+    assert count(store, "claims") == 1
 
 
 def test_a_key_is_taken_once_and_freed_when_its_request_fails(store: Store) -> None:
@@ -281,18 +274,18 @@ def test_a_key_whose_process_died_is_free_after_a_minute(store: Store, clock: Cl
     assert store.idempotent("k", b"d") is None
 
 
-def test_an_answered_key_is_forgotten_after_a_week(store: Store, clock: Clock, path: Path) -> None:
+def test_an_answered_key_is_forgotten_after_a_week(store: Store, clock: Clock) -> None:
     store.idempotent("k", b"d")
     store.finish("k", 200, b"x")
     clock.now += timedelta(days=8)
     store.idempotent("other", b"d")
-    assert count(path, "idempotency") == 1
+    assert count(store, "idempotency") == 1
 
 
 # --- loading ----------------------------------------------------------------------------------------------
 
 
-def test_a_folder_is_loaded_once_however_often(store: Store, tmp_path: Path, path: Path) -> None:
+def test_a_folder_is_loaded_once_however_often(store: Store, tmp_path: Path) -> None:
     lines = [line(c, n) for c in ("c1", "c2") for n in (1, 2)]
     outcome = row("outcomes", entity="provider", entity_id="h1", verdict="waste", decided_at=DAY)
     item = row("catalogue", item_code="X1", category="drug")
@@ -312,15 +305,53 @@ def test_a_folder_is_loaded_once_however_often(store: Store, tmp_path: Path, pat
     assert first.claims == {"added": 2}
     assert first.rows["lines"] == 4
     assert second.claims["unchanged"] == 2
-    assert [count(path, t) for t in ("claims", "lines", "outcomes", "exclusions", "patients")] == [2, 4, 1, 1, 1]
+    assert [count(store, t) for t in ("claims", "lines", "outcomes", "exclusions", "patients")] == [2, 4, 1, 1, 1]
     assert "claims 2/2" in seen
     assert "lines 4/4" in seen
     assert store.table("catalogue").to_pylist() == [item]
 
 
-def test_a_corrected_claim_in_a_folder_replaces_the_stored_one_with_its_lines(
-    store: Store, tmp_path: Path, path: Path
-) -> None:
+def test_texts_of_a_folder_come_back_whatever_is_in_them(store: Store, tmp_path: Path) -> None:
+    odd = ["", "\\N", "a\tb\nc\rd\\e", "'\"; --", "药品 😀", " x "]
+    items = [
+        row("catalogue", item_code=f"X{n}", category=t, name=t or None, indications=odd) for n, t in enumerate(odd)
+    ]
+    ends = claim("c1", settled_at=datetime(2024, 3, 1, 23, 59, 59, 999999), total_amount=0.1 + 0.2, planned=False)
+    store.load_folder(write_folder(tmp_path / "f", claims=[ends], catalogue=items))
+    assert sorted(store.table("catalogue").to_pylist(), key=lambda r: str(r["item_code"])) == items
+    found = store.claim("c1")
+    assert found is not None
+    assert found.claim == ends
+
+
+def test_a_folder_that_is_loaded_into_a_sealed_store_leaves_nobody_in_plain(address: str, tmp_path: Path) -> None:
+    person = row("patients", patient_id="somebody")
+    folder = write_folder(tmp_path / "f", claims=[claim("c1", days=-1, patient_id="somebody")], patients=[person])
+    with Store(address, environ={"FRAUD_DATA_KEY": "ab" * 32}) as store:
+        store.load_folder(folder)
+        with store.database.read() as connection:
+            queries = [sa.text(f"SELECT patient_id FROM {table}") for table in ("claims", "patients")]
+            stored = [connection.execute(query).scalar_one() for query in queries]
+        known, exported = store.history(claim("own", patient_id="somebody")), store.export(tmp_path / "out")
+        assert set(store.touched(None)["patient"]) == {"somebody"}
+    assert "somebody" not in stored
+    assert known.patient == person
+    assert [c["claim_id"] for c in known.claims] == ["c1"]
+    assert exported is not None
+    assert pq.read_table(exported.files("claims")[0])["patient_id"].to_pylist() == ["somebody"]
+
+
+def test_a_row_without_a_required_value_loads_nothing(store: Store, tmp_path: Path) -> None:
+    schema = pa.schema([f.with_nullable(True) for f in TABLES["claims"].arrow])
+    rows = pa.Table.from_pylist([claim("c1"), claim("c2", visit_type=None)], schema=schema)
+    pq.write_table(rows, tmp_path / "claims.parquet")
+    folder = ClaimsFolder(tmp_path)
+    with pytest.raises(ClaimsError, match="table claims: .* lacks a required value"):
+        store.load_folder(folder)
+    assert count(store, "claims") == 0
+
+
+def test_a_corrected_claim_in_a_folder_replaces_the_stored_one_with_its_lines(store: Store, tmp_path: Path) -> None:
     store.add_claim(bundle("c1", uploaded_at=datetime(2024, 3, 2)))
     store.add_claim(bundle("c2", uploaded_at=datetime(2024, 3, 9)))
     sent = datetime(2024, 3, 5)
@@ -332,24 +363,23 @@ def test_a_corrected_claim_in_a_folder_replaces_the_stored_one_with_its_lines(
     assert store.load_folder(folder).claims == {"added": 0, "replaced": 1, "older": 1}
     found = {c: [r["line_no"] for r in (store.claim(c) or bundle()).lines] for c in ("c1", "c2")}
     assert found == {"c1": [7], "c2": [1, 2]}
-    assert count(path, "claims_history") == 2
+    assert count(store, "claims_history") == 2
 
 
-def test_a_folder_whose_rows_contradict_each_other_loads_nothing(store: Store, tmp_path: Path, path: Path) -> None:
+def test_a_folder_whose_rows_contradict_each_other_loads_nothing(store: Store, tmp_path: Path) -> None:
     folder = write_folder(tmp_path / "f", claims=[claim("c1")], lines=[line("c1", 1), line("c1", 1)])
     with pytest.raises(ClaimsError, match="table lines: two rows have the same claim_id, line_no"):
         store.load_folder(folder)
-    assert count(path, "claims") == 0
+    assert count(store, "claims") == 0
 
 
-def test_a_locked_database_is_busy_and_can_still_be_read(path: Path) -> None:
-    with Store(f"sqlite:///{path}", busy_ms=10) as store:
+def test_a_locked_database_is_busy_and_can_still_be_read(address: str) -> None:
+    with Store(address, busy_ms=100) as store, Store(address) as other:
         store.add_claim(bundle())
-        other = sqlite3.connect(path, isolation_level=None)
-        other.execute("BEGIN IMMEDIATE")
-        with pytest.raises(StoreBusyError, match="Try again"):
-            store.add_claim(bundle("c2"))
-        assert store.claim("c1") is not None
-        other.execute("ROLLBACK")
-        other.close()
+        with other.database.write() as connection:
+            if connection.dialect.name == "postgresql":
+                connection.execute(sa.text("LOCK TABLE claims IN EXCLUSIVE MODE"))
+            with pytest.raises(StoreBusyError, match="Try again"):
+                store.add_claim(bundle("c2"))
+            assert store.claim("c1") is not None
         assert store.add_claim(bundle("c2")) == "added"

@@ -50,7 +50,9 @@ def bodies(city: ClaimsFolder) -> list[dict[str, Any]]:
 
 
 def send(client: Client, given: dict[str, Any], **options: Any) -> dict[str, Any]:
-    answer = client.post(SCORE, content=orjson.dumps(given | {"options": options}), headers=JSON)
+    answer = client.post(
+        SCORE, content=orjson.dumps(given | {"options": {"explain": "reasons", **options}}), headers=JSON
+    )
     assert answer.status_code == 200, answer.text
     ClaimScore.model_validate_json(answer.content)
     found: dict[str, Any] = answer.json()

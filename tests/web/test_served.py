@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -16,6 +17,7 @@ import psutil
 import pytest
 
 from fraud.config import Settings, load_settings
+from fraud.store import Store
 from fraud.web.serving import SERVICE, command, environment
 from tests.web.client import JSON, body, check_problem
 from tests.web.room import write_room
@@ -40,14 +42,14 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
 class Server:
     """A running service; `kill` ends all its processes at once, as a power cut would."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, workers: int = 1) -> None:
         self.port = free_port()
         settings.var.mkdir(exist_ok=True)
         self.log = settings.var / f"server-{self.port}.log"
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
                 command(HOST, self.port),
-                env={**os.environ, **environment(self.port, settings)},
+                env={**os.environ, **environment(self.port, settings, workers)},
                 stdout=log,
                 stderr=log,
             )
@@ -79,7 +81,7 @@ class Server:
 
 @pytest.fixture(scope="module")
 def server(settings: Settings) -> Iterator[Server]:
-    started = Server(settings)
+    started = Server(settings, workers=2)
     yield started
     started.kill()
 
@@ -158,6 +160,29 @@ def test_the_room_names_the_same_service_and_it_listens_on_this_machine_only_unl
     )
     found = subprocess.run([sys.executable, "-c", code], cwd=ROOT / "serving", capture_output=True, text=True)
     assert (found.stdout.strip(), found.returncode) == ("127.0.0.1", 0), found.stderr
+
+
+def test_two_workers_that_write_at_once_lose_no_decision_and_double_none(server: Server, settings: Settings) -> None:
+    address = f"{server.client.base_url}/v1/claims/score"
+
+    def answer(name: str) -> httpx.Response:
+        # A connection for each request, so that both workers get some.
+        given = {"json": body(f"{name}-both"), "headers": {"Idempotency-Key": name}}
+        while (found := httpx.post(address, timeout=60, **given)).status_code in (409, 503):
+            time.sleep(0.05)
+        return found
+
+    with ThreadPoolExecutor(16) as clients:
+        answers = list(clients.map(answer, (f"k{n // 2}" for n in range(80))))
+    assert {a.status_code for a in answers} == {200}
+    acknowledged = {a.json()["request_id"]: a.content for a in answers}
+    assert len(acknowledged) == 40
+    with Store(settings.database_url) as store:
+        assert {i: d.response for i in acknowledged if (d := store.decision(i))} == acknowledged
+        stored = store.table("claims")["claim_id"].to_pylist()
+    assert sorted(i for i in stored if i.endswith("-both")) == sorted(f"k{n}-both" for n in range(40))
+    workers = [p for p in psutil.Process(server.process.pid).children(recursive=True) if p.cpu_times().user > 1]
+    assert len(workers) >= 2
 
 
 def test_every_acknowledged_decision_outlives_a_kill(server: Server, settings: Settings) -> None:

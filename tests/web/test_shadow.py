@@ -16,24 +16,20 @@ import pytest
 from prometheus_client import REGISTRY
 
 from fraud.errors import CatalogueError, NotKnownError
-from fraud.learning.calibration.calibration import Calibration, rank_standing
-from fraud.learning.fitting import fit_ensemble
 from fraud.learning.model import FittedModel
 from fraud.scoring.scorer import ClaimScorer
 from fraud.scoring.shapes import ClaimBundle, History
 from fraud.scoring.snapshots import snapshots_of
 from fraud.signals.catalogue import Catalogue
-from fraud.signals.frames import Reference
-from fraud.signals.norms import no_norms
 from fraud.store import Store
 from fraud.web import shadow as shadow_module
 from fraud.web.app import build_app
 from fraud.web.runtime import Models, Runtime
 from fraud.web.shadow import Shadow
-from tests.learning.town import CLAIM_SPEC, spec, write_room
+from tests.learning.town import write_room
 from tests.web.client import Client, body
+from tests.web.models import small_model
 
-NAMES = ("claim.amount", "claim.stay")
 NOON = datetime(2024, 4, 1, 12)
 
 
@@ -42,40 +38,14 @@ def room(tmp_path_factory: pytest.TempPathFactory) -> Catalogue:
     return write_room(tmp_path_factory.mktemp("room"))
 
 
-def _model(room: Catalogue, version: int, alias: str, sign: int) -> FittedModel:
-    """A small model of claims that thinks the dearer (or the cheaper) the riskier."""
-    random = np.random.default_rng(version)
-    values = random.uniform(0, 1000, (400, 2))
-    labels = (sign * values[:, 0] > np.median(sign * values[:, 0])).astype(float)
-    chosen = spec(CLAIM_SPEC, signals=["claim.*"])
-    ensemble = fit_ensemble(values, labels, NAMES, (0, 0), chosen.parameters, seed=version)
-    calibration = Calibration(1.0, 0.0)
-    return FittedModel(
-        spec=chosen,
-        names=NAMES,
-        signal_ids=NAMES,
-        monotone=(0, 0),
-        ensemble=ensemble,
-        calibration=calibration,
-        standing=rank_standing(calibration.probability(ensemble.margins(values))),
-        reference=Reference(no_norms(), {}),
-        as_of="2024-01-01T00:00:00",
-        data_digest="sha256:0",
-        catalogue_digest="sha256:0",
-        signal_digests=dict.fromkeys(NAMES, "sha256:0"),
-        version=version,
-        alias=alias,
-    )
-
-
 @pytest.fixture(scope="module")
 def champion(room: Catalogue) -> ClaimScorer:
-    return ClaimScorer(room, _model(room, 1, "champion", 1))
+    return ClaimScorer(room, small_model(room, 1, "champion", 1))
 
 
 @pytest.fixture(scope="module")
 def other(room: Catalogue) -> ClaimScorer:
-    return ClaimScorer(room, _model(room, 2, "shadow", -1))
+    return ClaimScorer(room, small_model(room, 2, "shadow", -1))
 
 
 @pytest.fixture
@@ -128,8 +98,8 @@ def test_an_answer_is_the_same_byte_for_byte_with_and_without_a_shadow(
     tmp_path: Path, room: Catalogue, champion: ClaimScorer, other: ClaimScorer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # What differs between any two answers: the id of the request and the time that it took.
-    monkeypatch.setattr("fraud.web.calls.uuid4", lambda: SimpleNamespace(hex="the-same"))
-    for module in ("fraud.web.calls", "fraud.scoring.scorer"):
+    monkeypatch.setattr("fraud.web.scoring.uuid4", lambda: SimpleNamespace(hex="the-same"))
+    for module in ("fraud.web.scoring", "fraud.scoring.scorer"):
         monkeypatch.setattr(f"{module}.perf_counter", lambda: 0.0)
     answers = []
     for name in ("without", "with"):

@@ -183,7 +183,7 @@ def _plain(value: object) -> str:
 def _score(address: str, settings: Settings, city: Path) -> dict[str, Any]:
     """Send the claim that deserves a look most, as the claim system would, and show the answer."""
     claim = _most_suspicious(settings, city)
-    raw = _call(f"{address}/v1/claims/score", {**claim, "options": {"locale": "en", "store": False}})
+    raw = _call(f"{address}/v1/claims/score", {**claim, "options": {"explain": "reasons", "store": False}})
     answer: dict[str, Any] = json.loads(raw)
     risk = answer["risk"]
     note(f"5. POST /v1/claims/score: {answer['claim_id']} → {answer['action']}")

@@ -11,6 +11,8 @@ from typing import Annotated, Any
 import typer
 
 from fraud.commands.console import data, note, print_json, print_table, progress
+from fraud.commands.keys import who
+from fraud.commands.ledger import write_down
 from fraud.commands.models import AsJson, Claims, check_locale, tracking
 from fraud.config import Settings, load_settings
 from fraud.errors import InputError
@@ -98,6 +100,9 @@ def promote(
         if not dry_run:
             note(f"Paper: {_papers(settings) / found.stem}.en.html (.zh.html, .md, .json)")
     found.check()
+    if not dry_run:
+        told = {"model": model, "version": found.challenger.version, "approved_by": approved_by}
+        write_down(settings, "model.promoted", who(by), reason, **told)
     if not as_json:
         data(
             f"{model} version {found.challenger.version} {'would be' if dry_run else 'is'} champion."
@@ -124,6 +129,7 @@ def rollback(
     catalogue = load_catalogue(settings.features)
     request = _request(by, approved_by, reason)
     change = go_back(_registry(settings), model, request, catalogue, _papers(settings))
+    write_down(settings, "model.rolled_back", who(by), reason, model=model, approved_by=approved_by)
     if as_json:
         print_json({"model": model, **change.as_dict()})
         return

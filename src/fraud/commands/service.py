@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from fraud.commands.console import data, note, print_json, print_table, progress
+from fraud.commands.keys import tell_access
 from fraud.commands.models import AsJson, Claims
 from fraud.config import Settings, load_settings
 
@@ -67,6 +68,9 @@ def champions(settings: Settings):  # type: ignore[no-untyped-def]
 def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on; default: that of fraud.toml.")] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on; default: that of fraud.toml.")] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Processes that answer; default: one for each core.")
+    ] = None,
 ) -> None:
     """Serve the scoring API until it is stopped.
 
@@ -80,4 +84,5 @@ def serve(
     at_host = host or str(settings.service.get("host", "127.0.0.1"))
     at_port = port or int(settings.service.get("port", 3000))
     note(f"http://{at_host}:{at_port} (stop with Ctrl-C)")
-    raise typer.Exit(run(at_host, at_port, settings))
+    tell_access(settings, at_host)
+    raise typer.Exit(run(at_host, at_port, settings, workers))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -20,6 +20,7 @@ from fraud.signals.assembly import by_entity, claim_attributes, claim_features, 
 from fraud.signals.catalogue import Catalogue
 from fraud.signals.definition import ENTITIES, Signal
 from fraud.signals.frames import FrameBuilder, SignalFrame
+from fraud.signals.limits import Occasion
 from fraud.signals.relations import ENTITY_KEYS
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ __all__ = [
     "day_after_last_claim",
     "known_id",
     "open_folder",
+    "reasons_in_frame",
     "score_folder",
     "stakes_of",
 ]
@@ -125,7 +127,7 @@ def score_folder(
         "percentile": model.place(margins),
         "expected_recovery": probability * model.at_stake(scored.stakes),
         "margin": margins,
-        "reasons": _reasons(scored, model, catalogue, values, locale, progress),
+        "reasons": _reasons(scored, model, locale, progress),
     }
     scored.connection.close()
     return pa.table({n: pa.array(v, SCORES_SCHEMA.field(n).type, from_pandas=True) for n, v in columns.items()})
@@ -188,20 +190,30 @@ def stakes_of(
 
 
 def _reasons(
-    scored: ScoredFolder,
-    model: FittedModel,
-    catalogue: Catalogue,
-    values: np.ndarray,
-    locale: str,
-    progress: Progress | None,
+    scored: ScoredFolder, model: FittedModel, locale: str, progress: Progress | None
 ) -> list[list[dict[str, object]]]:
-    frame, found = scored.frame, []
+    rows, found = len(scored.frame), []
+    for row, (reasons, _) in enumerate(reasons_in_frame(scored.builder, scored.frame, model)):
+        found.append([_plain(r, locale) for r in reasons])
+        if progress and row % 500 == 0:
+            progress("reasons", row / max(rows, 1))
+    return found
+
+
+def reasons_in_frame(
+    builder: FrameBuilder, frame: SignalFrame, model: FittedModel, target: str = "claims"
+) -> Iterator[tuple[tuple[Reason, ...], Mapping[str, Occasion]]]:
+    """For each row of a frame the model's reasons, and on which days and in which regions its limits are asked.
+
+    `target` names the relation that holds the claims of a frame of claims.
+    """
+    values = frame.select(model.names)
     _, contributions = model.contributions(values)
-    attributes = frame_attributes(scored.builder, frame)
-    occasions = occasions_in_frame(scored.builder, frame)
+    attributes = frame_attributes(builder, frame, target)
+    occasions = occasions_in_frame(builder, frame, target)
     for row in range(len(frame)):
         reasons = reasons_of(
-            catalogue,
+            builder.catalogue,
             model.names,
             values[row],
             contributions[row],
@@ -209,10 +221,7 @@ def _reasons(
             attributes[row],
             occasions=occasions[row],
         )
-        found.append([_plain(r, locale) for r in reasons])
-        if progress and row % 500 == 0:
-            progress("reasons", row / max(len(frame), 1))
-    return found
+        yield reasons, occasions[row]
 
 
 def frame_attributes(

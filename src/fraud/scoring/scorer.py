@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from time import perf_counter
 from typing import TYPE_CHECKING
@@ -16,8 +17,10 @@ from fraud.explaining.reasons import reasons_of
 from fraud.scoring.claim_signals import ClaimSignals, Computed, as_vector
 from fraud.scoring.occasions import occasions_of_claim
 from fraud.scoring.parties import attributes_of_claim
-from fraud.scoring.shapes import ClaimBundle, Explain, History, Risk, Score
-from fraud.scoring.triage import Triage, amount_at_stake, standing_of
+from fraud.scoring.screening import Screen
+from fraud.scoring.shapes import Action, ClaimBundle, Explain, History, Risk, Score
+from fraud.scoring.snapshots import days_around
+from fraud.scoring.triage import Triage, amount_at_stake, standings_of
 from fraud.signals.assembly import by_entity
 from fraud.signals.catalogue import Catalogue
 from fraud.signals.definition import Signal
@@ -31,6 +34,10 @@ if TYPE_CHECKING:
     from fraud.learning.model import FittedModel
 
 __all__ = ["ClaimScorer"]
+
+log = logging.getLogger("fraud.scoring")
+NOTHING_KNOWN = History()
+_PAST = {"past", "past_lines", "burst"}
 
 
 class ClaimScorer:
@@ -54,6 +61,7 @@ class ClaimScorer:
         self.model = model
         self.triage = triage or Triage()
         self.rules = rules_of(catalogue, "claim") if with_rules else []
+        self._screen = Screen(catalogue, self.rules)
         self._own = _model_signals(catalogue, model)
         claim_signals = {s.id: s for s in (*self._own.get("claim", ()), *self.rules)}
         self._signals = ClaimSignals(
@@ -63,6 +71,8 @@ class ClaimScorer:
             items=items,
             exclusions=exclusions,
         )
+        # What cannot be said of a claim whose patient's past is not at hand.
+        self._of_the_past = frozenset(i for i, s in claim_signals.items() if _PAST & set(s.scopes))
 
     @property
     def needs_lines(self) -> bool:
@@ -74,27 +84,100 @@ class ClaimScorer:
         """Entities whose snapshots the model reads."""
         return tuple(e for e in self._own if e != "claim")
 
-    def score(self, bundle: ClaimBundle, history: History, *, explain: Explain = "reasons", most: int = 4) -> Score:
-        """The answer for one claim, given what was known before it settled."""
-        clock = _Clock()
-        computed = self._signals.compute(bundle, history)
-        hits = self._findings(bundle, computed)
-        clock.lap("signals")
-        risk = self._risk(bundle, history, computed.values, hits, explain, most, clock) if self.model else None
-        return Score(
-            action=self.triage.action(hits, risk),
-            findings=hits,
-            risk=risk,
-            as_of=_as_of(bundle, history),
-            degraded=() if self.model else ("model",),
-            timing_ms=clock.laps,
-        )
+    def score(
+        self, bundle: ClaimBundle, history: History | None, *, explain: Explain = "reasons", most: int = 4
+    ) -> Score:
+        """The answer for one claim, given what was known before it settled.
 
-    def _findings(self, bundle: ClaimBundle, computed: Computed) -> tuple[Finding, ...]:
+        Where `history` is None, what was known could not be read: `degraded` says so, rules that need it are skipped,
+        and the model does without.
+        """
+        clock = _Clock()
+        computed = self._signals.compute(bundle, history or NOTHING_KNOWN)
+        return self._scores([self._case(bundle, history, computed)], [explain], most, clock)[0]
+
+    def score_many(
+        self,
+        bundles: Sequence[ClaimBundle],
+        histories: Sequence[History | None],
+        *,
+        explain: Sequence[Explain] | Explain = "reasons",
+        most: int = 4,
+    ) -> list[Score | Exception]:
+        """For each claim what `score` gives for it, to 1e-9, or what it raises: a claim harms no other.
+
+        Signals of all claims are computed at once, and so are margins and contributions; `timing_ms` is that of all.
+        """
+        wanted = [explain] * len(bundles) if isinstance(explain, str) else list(explain)
+        if len(bundles) > 1:
+            try:
+                return list(self._score_together(bundles, histories, wanted, most))
+            except Exception:
+                # One of them cannot be computed; which one shows when each is computed for itself.
+                log.debug("%d claims are scored one by one", len(bundles), exc_info=True)
+        given = zip(bundles, histories, wanted, strict=True)
+        return [self._score_or_error(*one, most) for one in given]
+
+    def _score_together(
+        self,
+        bundles: Sequence[ClaimBundle],
+        histories: Sequence[History | None],
+        explain: Sequence[Explain],
+        most: int,
+    ) -> list[Score]:
+        clock = _Clock()
+        known = [h or NOTHING_KNOWN for h in histories]
+        computed = self._signals.compute_many(list(zip(bundles, known, strict=True)))
+        cases = [self._case(b, h, c) for b, h, c in zip(bundles, histories, computed, strict=True)]
+        return self._scores(cases, explain, most, clock)
+
+    def _score_or_error(
+        self, bundle: ClaimBundle, history: History | None, explain: Explain, most: int
+    ) -> Score | Exception:
+        try:
+            return self.score(bundle, history, explain=explain, most=most)
+        except Exception as error:
+            return error
+
+    def _case(self, bundle: ClaimBundle, history: History | None, computed: Computed) -> _Case:
+        if history is not None:
+            return _Case(bundle, history, computed.values, self._findings(bundle, computed, {}))
+        seen = {i: v for i, v in computed.values.items() if i not in self._of_the_past}
+        computed = replace(computed, values=seen)
+        skipped = dict.fromkeys(self._of_the_past, "what was known before could not be read in time")
+        return _Case(bundle, None, seen, self._findings(bundle, computed, skipped))
+
+    def _scores(self, cases: Sequence[_Case], explain: Sequence[Explain], most: int, clock: _Clock) -> list[Score]:
+        clock.lap("signals")
+        risks: Sequence[Risk | None] = [None] * len(cases)
+        actions = [self.triage.action(c.hits, None) for c in cases]
+        if self.model is not None:
+            rows = np.array([self._vector_of(c) for c in cases])
+            judged = self._standings(cases, rows)
+            actions = [self.triage.action(c.hits, r) for c, r in zip(cases, judged, strict=True)]
+            clock.lap("score")
+            wanted = enumerate(zip(explain, actions, strict=True))
+            asked = {i: None if e == "full" else most for i, (e, a) in wanted if _is_explained(e, a)}
+            risks = self._explained(judged, rows, cases, asked)
+            clock.lap("explain")
+        return [
+            Score(
+                action=action,
+                findings=case.hits,
+                risk=risk,
+                as_of=_as_of(case.bundle, case.known),
+                degraded=(*(() if self.model else ("model",)), *(("history",) if case.history is None else ())),
+                timing_ms=clock.laps,
+            )
+            for case, action, risk in zip(cases, actions, risks, strict=True)
+        ]
+
+    def _findings(self, bundle: ClaimBundle, computed: Computed, skipped: Mapping[str, str]) -> tuple[Finding, ...]:
         """Findings of the claim, with the lines and the money behind them."""
         claim = bundle.claim
         regions = regions_of_claim(claim)
-        found = findings(self.catalogue, self.rules, computed.values, claim["admitted_at"], regions=regions)
+        left = self._screen.left(computed.values, claim["admitted_at"], regions)
+        found = findings(self.catalogue, left, computed.values, claim["admitted_at"], skipped, regions)
         behind = self._signals.lines_behind(computed, (f.signal.id for f in found if f.status == "hit"))
         stake = float(bundle.claim.get("fund_amount") or 0.0)
         return tuple(_with_stake(f, behind.get(f.signal.id), stake) for f in found)
@@ -108,44 +191,40 @@ class ClaimScorer:
         """Values of the claim's own signals."""
         return self._signals.compute(bundle, history).values
 
-    def _risk(
-        self,
-        bundle: ClaimBundle,
-        history: History,
-        values: Mapping[str, float],
-        hits: Sequence[Finding],
-        explain: Explain,
-        most: int,
-        clock: _Clock,
-    ) -> Risk:
-        model = self.model
-        assert model is not None
-        row = self.vector(bundle, history, values)
-        paid = float(bundle.claim.get("fund_amount") or 0.0)
-        amounts = {int(r["line_no"]): float(r["amount"]) for r in bundle.lines}
-        stake = amount_at_stake(model, paid, hits, amounts)
-        risk = standing_of(model, float(model.margins(row[None, :])[0]), stake, self.triage)
-        clock.lap("score")
-        if explain == "none":
-            return risk
-        explained = self._explained(risk, row, bundle, history, None if explain == "full" else most)
-        clock.lap("explain")
-        return explained
-
-    def _explained(self, risk: Risk, row: np.ndarray, bundle: ClaimBundle, history: History, most: int | None) -> Risk:
+    def _vector_of(self, case: _Case) -> np.ndarray:
         assert self.model is not None
-        base, contributions = self.model.contributions(row[None, :])
-        reasons = reasons_of(
-            self.catalogue,
-            self.model.names,
-            row,
-            contributions[0],
-            self.model.reference.peers,
-            attributes_of_claim(bundle, history, self.model.reference.focus),
-            most,
-            occasions_of_claim(bundle, history),
-        )
-        return replace(risk, base=float(base), reasons=reasons)
+        if case.history is None:
+            return as_vector(case.values, self.model.names)
+        return self.vector(case.bundle, case.history, case.values)
+
+    def _standings(self, cases: Sequence[_Case], rows: np.ndarray) -> list[Risk]:
+        assert self.model is not None
+        stakes = [_stake(self.model, c) for c in cases]
+        return standings_of(self.model, self.model.margins(rows), stakes, self.triage)
+
+    def _explained(
+        self, risks: Sequence[Risk], rows: np.ndarray, cases: Sequence[_Case], asked: Mapping[int, int | None]
+    ) -> list[Risk]:
+        """The risks; those that are asked for with their base and the most telling reasons, or all (None)."""
+        assert self.model is not None
+        explained = list(risks)
+        if not asked:
+            return explained
+        base, contributions = self.model.contributions(rows[list(asked)])
+        for (i, most), own in zip(asked.items(), contributions, strict=True):
+            case = cases[i]
+            reasons = reasons_of(
+                self.catalogue,
+                self.model.names,
+                rows[i],
+                own,
+                self.model.reference.peers,
+                attributes_of_claim(case.bundle, case.known, self.model.reference.focus),
+                most,
+                occasions_of_claim(case.bundle, case.known),
+            )
+            explained[i] = replace(risks[i], base=float(base), reasons=reasons)
+        return explained
 
     def _snapshot_values(self, bundle: ClaimBundle, history: History) -> dict[str, float]:
         """Snapshots of those whom the claim names; whom it does not name is not known, as in batch."""
@@ -154,17 +233,34 @@ class ClaimScorer:
             if bundle.claim.get(ENTITY_KEYS[entity]) is None:
                 continue
             snapshot = history.snapshots.get(entity)
-            values.update(self._unseen(entity, history) if snapshot is None else snapshot.values)
+            values.update(self._unseen(entity, bundle, history) if snapshot is None else snapshot.values)
         return values
 
-    def _unseen(self, entity: str, history: History) -> dict[str, float]:
-        """A snapshot of somebody who was never seen: every signal at its default, among its peers."""
+    def _unseen(self, entity: str, bundle: ClaimBundle, history: History) -> dict[str, float]:
+        """A snapshot of somebody who was never seen: every signal at its default, among its peers of the month."""
         assert self.model is not None
         signals = self._own[entity]
         values = {s.id: np.nan if s.default is None else float(s.default) for s in signals}
         peers = self.model.reference.peers.get(entity)
-        own = attributes_of_claim(ClaimBundle({}), history, self.model.reference.focus).get(entity)
+        # As old as on the first of the month, when the snapshot would have been taken.
+        day = ClaimBundle({"settled_at": days_around(bundle.claim["settled_at"])[0]})
+        own = attributes_of_claim(day, history, self.model.reference.focus).get(entity)
         return values if peers is None or own is None else values | _standing(peers, signals, values, own)
+
+
+@dataclass(frozen=True)
+class _Case:
+    """A claim whose signals are computed: the values that are known, and the rules that hit."""
+
+    bundle: ClaimBundle
+    history: History | None
+    values: Mapping[str, float]
+    hits: tuple[Finding, ...]
+
+    @property
+    def known(self) -> History:
+        """The history, or an empty one where it could not be read."""
+        return self.history or NOTHING_KNOWN
 
 
 class _Clock:
@@ -187,6 +283,16 @@ def _model_signals(catalogue: Catalogue, model: FittedModel | None) -> dict[str,
     if model.spec.entity != "claim":
         raise NotKnownError(f"model {model.spec.name} scores {model.spec.entity}s; claims need a model of claims.")
     return by_entity(catalogue[i] for i in model.signal_ids)
+
+
+def _is_explained(explain: Explain, action: Action) -> bool:
+    return explain in ("reasons", "full") or (explain == "flagged" and action != "pass")
+
+
+def _stake(model: FittedModel, case: _Case) -> float:
+    claim = case.bundle.claim
+    amounts = {int(r["line_no"]): float(r["amount"]) for r in case.bundle.lines}
+    return amount_at_stake(model, float(claim.get("fund_amount") or 0.0), case.hits, amounts)
 
 
 def _with_stake(finding: Finding, behind: tuple[tuple[int, ...], float] | None, stake: float) -> Finding:

@@ -15,7 +15,8 @@ __all__ = ["Action", "Band", "ClaimBundle", "Explain", "History", "Risk", "Row",
 
 Action = Literal["pass", "review", "hold"]
 Band = Literal["general", "serious", "critical"]
-Explain = Literal["none", "reasons", "full"]
+# What is explained: nothing, what is flagged, everything with its leading reasons, or with all of them.
+Explain = Literal["none", "flagged", "reasons", "full"]
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,8 @@ class Risk:
     """What the model says: never more than a reason to look.
 
     `percentile` is among the claims (or entities) that the model was fitted on, `expected_recovery` is the
-    probability times the amount at stake, in the payer's currency; base + contributions = margin. Of all with such
+    probability times the amount at stake, in the payer's currency; base + contributions = margin, and `base` is NaN
+    where nothing was explained. Of all with such
     a margin, the share at fault lies between `probability_low` and `probability_high`, with 95 % confidence.
     """
 

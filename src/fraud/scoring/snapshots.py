@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -17,8 +17,10 @@ from fraud.signals.relations import ENTITY_KEYS
 if TYPE_CHECKING:
     from fraud.learning.model import FittedModel
 
-__all__ = ["known_entities", "latest_days", "pairs_on", "snapshots_of", "take_snapshots"]
+__all__ = ["Chosen", "days_around", "known_entities", "latest_days", "pairs_on", "snapshots_of", "take_snapshots"]
 
+# For an entity, by day whose snapshots are wanted; None for everybody's.
+Chosen = Callable[[str], Mapping[datetime, Collection[str] | None]]
 _TABLES = {"patient": "patients", "provider": "providers", "physician": "physicians"}
 
 
@@ -43,20 +45,27 @@ def snapshots_of(model: FittedModel) -> str:
 
 def latest_days(connection: duckdb.DuckDBPyConnection) -> tuple[datetime, ...]:
     """First days of the month of the last settlement and of the month after it: what live claims need."""
-    query = """SELECT date_trunc('month', max(settled_at))::TIMESTAMP,
-                      (date_trunc('month', max(settled_at)) + INTERVAL 1 MONTH)::TIMESTAMP FROM claims"""
-    rows = connection.execute(query).fetchall()
-    return tuple(day for day in rows[0] if day is not None)
+    rows = connection.execute("SELECT max(settled_at) FROM claims").fetchall()
+    return days_around(rows[0][0]) if rows[0][0] is not None else ()
+
+
+def days_around(settled: datetime) -> tuple[datetime, datetime]:
+    """The first days of a moment's month and of the next."""
+    first = datetime(settled.year, settled.month, 1)
+    return first, datetime(first.year + first.month // 12, first.month % 12 + 1, 1)
 
 
 def take_snapshots(
-    builder: FrameBuilder, signals: Iterable[Signal], days: Sequence[datetime]
+    builder: FrameBuilder, signals: Iterable[Signal], chosen: Chosen
 ) -> Iterator[tuple[str, datetime, SignalFrame]]:
-    """For each entity that the signals describe and each day: a frame of every known entity of the kind."""
+    """For each entity that the signals describe and each day: a frame of those who are known and chosen."""
     for entity, own in by_entity(signals).items():
-        if entity == "claim":
+        wanted = chosen(entity) if entity != "claim" else {}
+        if not wanted:
             continue
-        frame = entity_features(builder, entity, own, pairs_on(known_entities(builder.connection, entity), *days))
+        known = known_entities(builder.connection, entity)
+        pairs = [pairs_on([i for i in known if ids is None or i in ids], day) for day, ids in wanted.items()]
+        frame = entity_features(builder, entity, own, pa.concat_tables(pairs))
         taken = frame.keys["snapshot"].to_pylist()
-        for day in days:
+        for day in wanted:
             yield entity, day, frame.rows([i for i, other in enumerate(taken) if other == day])

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import nan
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,7 +15,7 @@ from fraud.signals.rules import Finding
 if TYPE_CHECKING:
     from fraud.learning.model import FittedModel
 
-__all__ = ["ReviewTime", "Triage", "amount_at_stake", "standing_of"]
+__all__ = ["ReviewTime", "Triage", "amount_at_stake", "standing_of", "standings_of"]
 
 MINUTES: Mapping[str, float] = {"claim": 30.0, "patient": 90.0, "physician": 180.0, "provider": 480.0}
 
@@ -74,19 +75,28 @@ def amount_at_stake(
     return max(paid, 0.0) * min(max(share, 0.0), 1.0)
 
 
-def standing_of(model: FittedModel, margin: float, stake: float, triage: Triage, base: float = 0.0) -> Risk:
+def standing_of(model: FittedModel, margin: float, stake: float, triage: Triage, base: float = nan) -> Risk:
     """The risk of a margin with its bounds, its place and its money; without reasons."""
-    margins = np.array([margin])
-    probabilities = model.probability(margins)
+    return standings_of(model, np.array([margin]), [stake], triage, base)[0]
+
+
+def standings_of(
+    model: FittedModel, margins: np.ndarray, stakes: Sequence[float], triage: Triage, base: float = nan
+) -> list[Risk]:
+    """The risk of each margin, as `standing_of` gives it for one."""
     low, high = model.interval(margins)
-    probability, percentile = float(probabilities[0]), float(model.place(margins)[0])
-    return Risk(
-        probability=probability,
-        percentile=percentile,
-        band=triage.band(percentile),
-        expected_recovery=probability * stake,
-        base=base,
-        margin=margin,
-        probability_low=float(low[0]),
-        probability_high=float(high[0]),
-    )
+    columns = (margins, model.probability(margins), model.place(margins), low, high)
+    figures = zip(*(np.asarray(c, dtype=np.float64).tolist() for c in columns), strict=True)
+    return [
+        Risk(
+            probability=probability,
+            percentile=percentile,
+            band=triage.band(percentile),
+            expected_recovery=probability * stake,
+            base=base,
+            margin=margin,
+            probability_low=least,
+            probability_high=most,
+        )
+        for stake, (margin, probability, percentile, least, most) in zip(stakes, figures, strict=True)
+    ]

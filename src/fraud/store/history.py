@@ -12,9 +12,18 @@ from sqlalchemy.engine import Connection
 
 from fraud.store.database import rows
 from fraud.store.shapes import History, Row, Snapshot
-from fraud.store.tables import CANONICAL, columns_of, snapshots
+from fraud.store.tables import CANONICAL, columns_of, refreshes, snapshots
 
-__all__ = ["ENTITIES", "PAST_DAYS", "PAST_LINES_DAYS", "earlier_claims", "latest_snapshot", "read_history"]
+__all__ = [
+    "ENTITIES",
+    "PAST_DAYS",
+    "PAST_LINES_DAYS",
+    "earlier_claims",
+    "latest_snapshot",
+    "published",
+    "read_history",
+    "visible",
+]
 
 # How far signals look back (the scopes `past` and `past_lines`); a test keeps both in step.
 PAST_DAYS = 365
@@ -40,6 +49,12 @@ _PERSONS = {
     entity: sa.select(*columns_of(name)).where(CANONICAL[name].c[key] == sa.bindparam("id"))
     for entity, (name, key) in ENTITIES.items()
 }
+# Rows of a refresh that is published, as far as the reader's `published`: one set for all queries of a request.
+visible = sa.and_(
+    snapshots.c.refresh <= sa.bindparam("published"),
+    sa.exists().where(refreshes.c.number == snapshots.c.refresh, refreshes.c.published_at.is_not(None)),
+)
+_PUBLISHED = sa.select(sa.func.max(refreshes.c.number)).where(refreshes.c.published_at.is_not(None))
 _SNAPSHOT = (
     sa.select(snapshots.c.day, snapshots.c.names, snapshots.c.data)
     .where(
@@ -47,9 +62,10 @@ _SNAPSHOT = (
         snapshots.c.entity_id == sa.bindparam("id"),
         snapshots.c.day <= sa.bindparam("until"),
         snapshots.c.model.in_((sa.bindparam("model"), "")),
+        visible,
     )
     # On the same day those of the model itself come before those of no model in particular.
-    .order_by(snapshots.c.day.desc(), snapshots.c.model.desc())
+    .order_by(snapshots.c.day.desc(), snapshots.c.model.desc(), snapshots.c.refresh.desc())
     .limit(1)
 )
 
@@ -57,8 +73,9 @@ _SNAPSHOT = (
 def read_history(connection: Connection, claim: Row, needs_lines: bool, model: str, names_of: NamesOf) -> History:
     """What was known before the claim settled; the claim itself never counts as its own past."""
     persons = {e: _person(connection, e, claim.get(key)) for e, (_, key) in ENTITIES.items()}
+    until = published(connection)
     found = {
-        e: latest_snapshot(connection, e, str(claim[key]), claim["settled_at"], model, names_of)
+        e: latest_snapshot(connection, e, str(claim[key]), claim["settled_at"], model, names_of, until)
         for e, (_, key) in ENTITIES.items()
         if claim.get(key) is not None
     }
@@ -88,11 +105,22 @@ def _person(connection: Connection, entity: str, key: object) -> Row | None:
     return found[0] if found else None
 
 
+def published(connection: Connection) -> int:
+    """The latest set of snapshots that may be read."""
+    return int(connection.execute(_PUBLISHED).scalar_one() or 0)
+
+
 def latest_snapshot(
-    connection: Connection, entity: str, entity_id: str, until: datetime, model: str, names_of: NamesOf
+    connection: Connection,
+    entity: str,
+    entity_id: str,
+    until: datetime,
+    model: str,
+    names_of: NamesOf,
+    refresh: int,
 ) -> Snapshot | None:
-    """The latest snapshot taken at or before a moment."""
-    asked = {"entity": entity, "id": entity_id, "until": until, "model": model}
+    """The latest snapshot taken at or before a moment, of the sets up to that of a refresh (see `published`)."""
+    asked = {"entity": entity, "id": entity_id, "until": until, "model": model, "published": refresh}
     found = connection.execute(_SNAPSHOT, asked).first()
     if found is None:
         return None

@@ -11,11 +11,12 @@ import duckdb
 import pyarrow as pa
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from fraud.claims.folder import ClaimsFolder, connect
 from fraud.claims.schema import TABLES
 from fraud.errors import ClaimsError
+from fraud.store.postgres import code_of, insert_many
 from fraud.store.shapes import ITEMS, Added, Loaded
 from fraud.store.tables import CANONICAL, columns_of
 from fraud.store.versions import StoredBundle, add
@@ -133,8 +134,11 @@ class _Loading:
         if not rows:
             return
         try:
-            self.target.execute(sa.insert(CANONICAL[name]), rows)
-        except IntegrityError as error:
+            insert_many(self.target, CANONICAL[name], rows)
+        except DBAPIError as error:
+            # On PostgreSQL the class of such faults is 23, whatever the driver makes of it.
+            if not (isinstance(error, IntegrityError) or code_of(error).startswith("23")):
+                raise
             key = ", ".join(TABLES[name].key)
             raise ClaimsError(
                 f"table {name}: two rows have the same {key}, or one lacks a required value. "

@@ -21,6 +21,7 @@ __all__ = [
     "ShadowScore",
     "Snapshot",
     "StoreBusyError",
+    "StoreRevisionError",
 ]
 
 Row = Mapping[str, Any]
@@ -32,6 +33,10 @@ ITEMS = ("lines", "diagnoses", "procedures")
 
 class StoreBusyError(FraudError):
     """The database cannot be reached, or is locked for too long: worth trying again."""
+
+
+class StoreRevisionError(FraudError):
+    """The database's schema is not that of this program: it is to be upgraded, or a later program to be run."""
 
 
 class Bundle(Protocol):

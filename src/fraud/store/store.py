@@ -2,48 +2,74 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+from functools import partial
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
-import orjson
 import pyarrow as pa
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from fraud.claims.folder import ClaimsFolder
 from fraud.claims.schema import TABLES
+from fraud.store import refreshes as sets
 from fraud.store import versions
-from fraud.store.database import BUSY_MS, open_database, rows
-from fraud.store.history import ENTITIES, latest_snapshot, read_history
+from fraud.store.ciphers import cipher_from
+from fraud.store.database import BUSY_MS, Database, open_database, rows
+from fraud.store.exporting import export
+from fraud.store.histories import read_histories
+from fraud.store.history import ENTITIES, latest_snapshot, published, read_history
 from fraud.store.loading import Progress, load
+from fraud.store.migrating import require_head
+from fraud.store.outcomes import Became, Feedback, add_feedback, add_outcomes, feedback_on, known_decisions
+from fraud.store.recording import Answer, finish_keys, record, release_keys, seen_keys, take_keys
+from fraud.store.refreshes import Arrived, Covered, Refresh, SnapshotRows, Touched
+from fraud.store.sealing import attach
 from fraud.store.shapes import Added, Bundle, Decision, History, Loaded, Row, Seen, ShadowScore, Snapshot
-from fraud.store.tables import CANONICAL, METADATA, columns_of, decisions, idempotency, names, shadow_scores, snapshots
+from fraud.store.tables import CANONICAL, columns_of, decisions, names, shadow_scores
 
 __all__ = ["Store"]
 
-# A request that has not ended after this long has died with its process: its key is free again.
-_ABANDONED = timedelta(seconds=60)
-# How long a key is remembered.
-_REMEMBERED = timedelta(days=7)
+
+def _unseen(table: str, done: int, total: int) -> None:
+    """Progress that nobody watches."""
 
 
 class Store:
-    """The service's database; makes its tables when they are not there.
+    """The service's database; makes its tables in an empty one.
 
     `clock` tells the time that rows are stamped with; a writer waits `busy_ms` for another one. Every method
-    raises `StoreBusyError` when the database cannot be reached.
+    raises `StoreBusyError` when the database cannot be reached. The data key, where there is one, is that of
+    `environ`, so that nothing that opens the database can forget it.
     """
 
-    def __init__(self, url: str, clock: Callable[[], datetime] = datetime.now, *, busy_ms: int = BUSY_MS) -> None:
+    def __init__(
+        self,
+        url: str,
+        clock: Callable[[], datetime] = datetime.now,
+        *,
+        busy_ms: int = BUSY_MS,
+        environ: Mapping[str, str] = os.environ,
+    ) -> None:
         self._clock = clock
         self._database = open_database(url, busy_ms)
         self._names: dict[str, tuple[str, ...]] = {}
-        with self._database.write() as connection:
-            METADATA.create_all(connection)
+        try:
+            require_head(self._database)
+            attach(self._database, cipher_from(environ))
+        except BaseException:
+            self._database.close()
+            raise
+
+    @property
+    def database(self) -> Database:
+        """Its connections, for what else is kept beside the claims: keys, ledger."""
+        return self._database
 
     def close(self) -> None:
         """Close all connections."""
@@ -64,9 +90,9 @@ class Store:
 
     # --- claims -------------------------------------------------------------------------------------------
 
-    def load_folder(self, folder: ClaimsFolder, progress: Progress = lambda table, done, total: None) -> Loaded:
+    def load_folder(self, folder: ClaimsFolder, progress: Progress = _unseen) -> Loaded:
         """Load a claims folder in one transaction; what is there already is left as it is."""
-        with self._database.write() as connection:
+        with self._database.write_patiently() as connection:
             return load(connection, folder, self._clock(), progress)
 
     def add_claim(self, bundle: Bundle) -> Added:
@@ -75,8 +101,14 @@ class Store:
 
     def add_claims(self, bundles: Sequence[Bundle]) -> list[Added]:
         """Add several claims in one transaction; what became of each, in order."""
-        with self._database.write() as connection:
-            return [versions.add(connection, bundle, self._clock()) for bundle in bundles]
+        # In the order of their ids: two writers that wait for each other's rows would wait forever.
+        turns = sorted(range(len(bundles)), key=lambda i: str(bundles[i].claim["claim_id"]))
+
+        def work(connection: Connection) -> list[Added]:
+            became = {i: versions.add(connection, bundles[i], self._clock()) for i in turns}
+            return [became[i] for i in range(len(bundles))]
+
+        return self._database.transact(work)
 
     def claim(self, claim_id: str) -> versions.StoredBundle | None:
         """The current version of a claim with its items, or None."""
@@ -87,6 +119,11 @@ class Store:
         """What was known before the claim settled; `model` says whose snapshots are wanted."""
         with self._database.read() as connection:
             return read_history(connection, claim, needs_lines, model, self._names_of)
+
+    def histories(self, claims: Sequence[Row], needs_lines: bool = True, model: str = "") -> list[History]:
+        """What was known before each of many claims settled; as `history`, in a fixed number of queries."""
+        with self._database.read() as connection:
+            return read_histories(connection, claims, needs_lines, model, self._names_of)
 
     def party(self, entity: str, entity_id: str) -> Row | None:
         """What is on file about a patient, provider or physician."""
@@ -112,6 +149,26 @@ class Store:
             found = rows(connection, sa.select(*columns_of(name)), {})
         return pa.Table.from_pylist(list(found), schema=TABLES[name].arrow)
 
+    # --- what others tell afterwards ------------------------------------------------------------------------
+
+    def add_outcomes(self, rows: Sequence[Row]) -> list[Became]:
+        """Append what investigations found, in one transaction; what became of each row, in order."""
+        return self._database.transact(lambda c: add_outcomes(c, rows))
+
+    def add_feedback(self, replies: Sequence[Feedback]) -> int:
+        """Append replies to warnings, in one transaction; how many were new."""
+        return self._database.transact(lambda c: add_feedback(c, replies))
+
+    def feedback_on(self, request_id: str) -> tuple[Feedback, ...]:
+        """Replies to the warnings that came with a decision."""
+        with self._database.read() as connection:
+            return feedback_on(connection, request_id)
+
+    def known_decisions(self, request_ids: Iterable[str]) -> frozenset[str]:
+        """Those of the decisions that are stored here."""
+        with self._database.read() as connection:
+            return known_decisions(connection, request_ids)
+
     # --- snapshots ----------------------------------------------------------------------------------------
 
     def put_snapshots(
@@ -122,30 +179,61 @@ class Store:
         columns: Sequence[str],
         values: np.ndarray,
         model: str = "",
+        refresh: int | None = None,
     ) -> None:
         """Store the signals of many entities as of a day, in place of the same day's.
 
-        `values` is ids × columns; `model` names the model whose peers they were compared with.
+        `values` is ids × columns; `model` names the model whose peers they were compared with. With `refresh`
+        they wait in that set until it is published, without it they are read from now on.
         """
-        text = orjson.dumps(list(columns))
-        digest = hashlib.sha256(text).hexdigest()
-        same = {"entity": entity, "day": day, "model": model}
-        taken = [
-            {**same, "entity_id": entity_id, "names": digest, "data": row.astype("<f8").tobytes()}
-            for entity_id, row in zip(ids, np.asarray(values), strict=True)
-        ]
-        with self._database.write() as connection:
-            if connection.execute(sa.select(names.c.digest).where(names.c.digest == digest)).first() is None:
-                connection.execute(sa.insert(names), {"digest": digest, "names": list(columns)})
-            if not taken:
-                return
-            connection.execute(_DELETE_SNAPSHOT, [{"e": entity, "i": i, "d": day, "m": model} for i in ids])
-            connection.execute(sa.insert(snapshots), taken)
+        for batch in SnapshotRows(entity, day, ids, columns, values, model).batches():
+            self._database.transact(partial(sets.put, taken=batch, refresh=refresh))
+
+    def begin_refresh(self) -> int:
+        """The number of a new set of snapshots, which nobody reads before it is published."""
+        return self._database.transact(lambda c: sets.begin(c, self._clock()))
+
+    def publish_refresh(self, number: int, known: Arrived, covers: Covered) -> int:
+        """Make a set the one that is read, at once for everybody; how many snapshots it has."""
+        return self._database.transact(lambda c: sets.publish(c, number, self._clock(), known, covers), patiently=True)
+
+    def last_refresh(self) -> Refresh | None:
+        """The set of snapshots that is read; None before the first."""
+        with self._database.read() as connection:
+            return sets.last(connection)
+
+    def prune_snapshots(self) -> int:
+        """Delete snapshots that nobody can ask for any more; how many."""
+        deleted = 0
+        while count := self._database.transact(lambda c: sets.prune(c, self._clock()), patiently=True):
+            deleted += count
+        return deleted
+
+    def arrived(self) -> Arrived:
+        """How many claims there are, and when the last one arrived."""
+        with self._database.read_all() as connection:
+            return sets.arrived(connection)
+
+    def last_settlement(self, until: datetime) -> datetime | None:
+        """When the last claim settled that did so before a moment."""
+        with self._database.read_all() as connection:
+            return sets.last_settlement(connection, until)
+
+    def touched(self, since: datetime | None) -> Touched:
+        """By entity, everybody whom a claim that arrived after a moment names, with the earliest settlement."""
+        with self._database.read_all() as connection:
+            return sets.touched(connection, since)
+
+    def export(self, to: Path, since: datetime | None = None, progress: Progress = _unseen) -> ClaimsFolder | None:
+        """The canonical tables as a new folder, of claims those that settled since; None when there are none."""
+        with self._database.read_all() as connection:
+            return export(connection, to, since, progress)
 
     def snapshot(self, entity: str, entity_id: str, until: datetime, model: str = "") -> Snapshot | None:
         """The latest snapshot of an entity taken at or before a moment."""
         with self._database.read() as connection:
-            return latest_snapshot(connection, entity, entity_id, until, model, self._names_of)
+            refresh = published(connection)
+            return latest_snapshot(connection, entity, entity_id, until, model, self._names_of, refresh)
 
     def _names_of(self, connection: Connection, digest: str) -> tuple[str, ...]:
         if digest not in self._names:
@@ -160,12 +248,21 @@ class Store:
 
         With `bundle` the claim becomes history too; with `key` the answer is what that key gets again.
         """
-        with self._database.write() as connection:
-            connection.execute(sa.insert(decisions), vars(decision))
-            if bundle is not None:
-                versions.add(connection, bundle, self._clock())
-            if key is not None:
-                _finish(connection, key, 200, decision.response)
+        self.put_answers([Answer(decision, bundle, key)])
+
+    def put_answers(self, answers: Sequence[Answer], finished: tuple[str, bytes] | None = None) -> list[Seen | None]:
+        """Store many answers before they are given, all in one transaction; see `fraud.store.recording.record`.
+
+        `finished` is the key of a call that asked for all of them, with what it gets again.
+        """
+
+        def work(connection: Connection) -> list[Seen | None]:
+            seen = record(connection, answers, self._clock)
+            if finished is not None:
+                finish_keys(connection, [(finished[0], 200, finished[1])])
+            return seen
+
+        return self._database.transact(work)
 
     def put_shadow_scores(self, scores: Sequence[ShadowScore]) -> None:
         """Store what another version says of claims that were answered, in one transaction."""
@@ -197,46 +294,25 @@ class Store:
     def idempotent(self, key: str, digest: bytes) -> Seen | None:
         """What the key got before; None when it is new, and from now on taken by the caller.
 
-        Whoever gets None must end with `put_decision`, `finish` or `release`.
+        Whoever gets None must end with `put_decision`, `put_answers`, `finish` or `release`.
         """
-        with self._database.write() as connection:
-            found = connection.execute(sa.select(idempotency).where(idempotency.c.key == key)).mappings().first()
-            if found is not None and not self._abandoned(found):
-                return _seen(found, digest)
-            forgotten = idempotency.c.started_at < self._clock() - _REMEMBERED
-            connection.execute(sa.delete(idempotency).where((idempotency.c.key == key) | forgotten))
-            connection.execute(sa.insert(idempotency), {"key": key, "digest": digest, "started_at": self._clock()})
-            return None
+        return self.take_keys([(key, digest)])[0]
 
-    def _abandoned(self, row: sa.RowMapping) -> bool:
-        return row["status"] is None and bool(row["started_at"] < self._clock() - _ABANDONED)
+    def take_keys(self, keys: Sequence[tuple[str, bytes]]) -> list[Seen | None]:
+        """As `idempotent`, for many different keys in one transaction."""
+        return self._database.transact(lambda c: take_keys(c, keys, self._clock()))
+
+    def seen_keys(self, keys: Sequence[tuple[str, bytes]]) -> list[Seen | None]:
+        """What each key with this body got before; None for one that is free. Nothing is taken."""
+        with self._database.read() as connection:
+            return seen_keys(connection, keys, self._clock())
 
     def finish(self, key: str, status: int, response: bytes) -> None:
         """Store the answer of a key."""
         with self._database.write() as connection:
-            _finish(connection, key, status, response)
+            finish_keys(connection, [(key, status, response)])
 
-    def release(self, key: str) -> None:
-        """Free a key whose request came to nothing."""
+    def release(self, *keys: str) -> None:
+        """Free keys whose requests came to nothing."""
         with self._database.write() as connection:
-            connection.execute(sa.delete(idempotency).where(idempotency.c.key == key, idempotency.c.status.is_(None)))
-
-
-_DELETE_SNAPSHOT = sa.delete(snapshots).where(
-    snapshots.c.entity == sa.bindparam("e"),
-    snapshots.c.entity_id == sa.bindparam("i"),
-    snapshots.c.day == sa.bindparam("d"),
-    snapshots.c.model == sa.bindparam("m"),
-)
-
-
-def _finish(connection: Connection, key: str, status: int, response: bytes) -> None:
-    connection.execute(sa.update(idempotency).where(idempotency.c.key == key), {"status": status, "response": response})
-
-
-def _seen(row: sa.RowMapping, digest: bytes) -> Seen:
-    if row["digest"] != digest:
-        return Seen(conflict=True)
-    if row["status"] is None:
-        return Seen(running=True)
-    return Seen(status=row["status"], response=row["response"])
+            release_keys(connection, keys)

@@ -8,7 +8,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from fraud.claims.pseudonyms import PERSONAL
 from fraud.claims.schema import TABLES, Column, Kind, Table
+from fraud.store.ciphers import SealedBytes, SealedText
 
 __all__ = [
     "CANONICAL",
@@ -17,6 +19,7 @@ __all__ = [
     "decisions",
     "idempotency",
     "names",
+    "refreshes",
     "shadow_scores",
     "snapshots",
     "versions",
@@ -60,15 +63,19 @@ _TYPES: dict[Kind, sa.types.TypeEngine[Any]] = {
 }
 
 
-def _column(column: Column, key: tuple[str, ...]) -> sa.Column[Any]:
-    kind = _TYPES[column.kind]
+# What names a person, and is sealed where the database has a data key.
+SEALED = {**PERSONAL, "outcomes": ("entity_id",)}
+
+
+def _column(column: Column, key: tuple[str, ...], sealed: tuple[str, ...]) -> sa.Column[Any]:
+    kind = SealedText() if column.name in sealed else _TYPES[column.kind]
     return sa.Column(column.name, kind, primary_key=column.name in key, nullable=not column.required)
 
 
 def _table(table: Table) -> sa.Table:
     """A key with a column that may be null is no primary key: such rows are only indexed by claim."""
     key = table.key if set(table.key) <= set(table.required) else ()
-    made = sa.Table(table.name, METADATA, *(_column(c, key) for c in table.columns))
+    made = sa.Table(table.name, METADATA, *(_column(c, key, SEALED.get(table.name, ())) for c in table.columns))
     if not key and table.key[0] == "claim_id":
         sa.Index(f"ix_{table.name}_claim", made.c.claim_id)
     return made
@@ -90,7 +97,7 @@ versions = sa.Table(
     sa.Column("claim_id", sa.Text, nullable=False, index=True),
     sa.Column("uploaded_at", _TIME),
     sa.Column("received_at", _TIME, nullable=False),
-    sa.Column("bundle", sa.LargeBinary, nullable=False),
+    sa.Column("bundle", SealedBytes, nullable=False),
 )
 
 # Every answer as it was given, byte for byte, and the claim that it speaks of.
@@ -101,8 +108,8 @@ decisions = sa.Table(
     sa.Column("claim_id", sa.Text, nullable=False),
     sa.Column("scored_at", _TIME, nullable=False),
     sa.Column("action", sa.Text, nullable=False),
-    sa.Column("response", sa.LargeBinary, nullable=False),
-    sa.Column("request", sa.LargeBinary, nullable=False),
+    sa.Column("response", SealedBytes, nullable=False),
+    sa.Column("request", SealedBytes, nullable=False),
     sa.Index("ix_decisions_claim", "claim_id", "scored_at"),
 )
 
@@ -127,21 +134,36 @@ idempotency = sa.Table(
     sa.Column("digest", sa.LargeBinary, nullable=False),
     sa.Column("started_at", _TIME, nullable=False, index=True),
     sa.Column("status", sa.Integer),
-    sa.Column("response", sa.LargeBinary),
+    sa.Column("response", SealedBytes),
 )
 
-# One row for each entity, day and model, since peers are those of a model (empty: of none in particular);
-# `names` says what the float64 values in `data` stand for.
+# One row for each entity, day, model and refresh, since peers are those of a model (empty: of none in particular);
+# `names` says what the float64 values in `data` stand for. Of several the one of the latest published refresh holds.
 snapshots = sa.Table(
     "snapshots",
     METADATA,
     sa.Column("entity", sa.Text, primary_key=True),
-    sa.Column("entity_id", sa.Text, primary_key=True),
+    sa.Column("entity_id", SealedText, primary_key=True),
     sa.Column("day", _TIME, primary_key=True),
     sa.Column("model", sa.Text, primary_key=True),
+    sa.Column("refresh", sa.BigInteger, primary_key=True, autoincrement=False),
     sa.Column("names", sa.Text, nullable=False),
     sa.Column("data", sa.LargeBinary, nullable=False),
     sqlite_with_rowid=False,
+)
+# Sets of snapshots: nobody reads the rows of a refresh before `published_at` is set. Number 0 is always there, for
+# snapshots that were put one by one. `until` is when the last claim arrived that the refresh knows of, `claims` how
+# many it knows, `covers` the digest and the days by model.
+refreshes = sa.Table(
+    "refreshes",
+    METADATA,
+    sa.Column("number", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("started_at", _TIME, nullable=False),
+    sa.Column("published_at", _TIME),
+    sa.Column("until", _TIME),
+    sa.Column("claims", sa.BigInteger),
+    sa.Column("covers", sa.JSON, nullable=False),
+    sa.Column("snapshots", sa.BigInteger, nullable=False),
 )
 names = sa.Table(
     "snapshot_names",

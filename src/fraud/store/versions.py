@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -16,14 +16,19 @@ from fraud.store.database import rows
 from fraud.store.shapes import ITEMS, Added, Bundle, Row
 from fraud.store.tables import CANONICAL, columns_of, versions
 
-__all__ = ["StoredBundle", "add", "as_json", "from_json", "stored"]
+__all__ = ["StoredBundle", "add", "as_json", "from_json", "insert_new", "stored"]
 
 _claims = CANONICAL["claims"]
 _SELECT = {
     name: sa.select(*columns_of(name)).where(CANONICAL[name].c.claim_id == sa.bindparam("id"))
     for name in ("claims", *ITEMS)
 }
-_CURRENT = sa.select(_claims.c.uploaded_at, _claims.c.received_at).where(_claims.c.claim_id == sa.bindparam("id"))
+_CURRENT = (
+    sa.select(_claims.c.uploaded_at, _claims.c.received_at)
+    .where(_claims.c.claim_id == sa.bindparam("id"))
+    # Of two writers of versions of one claim the second waits, and then sees what the first has made current.
+    .with_for_update()
+)
 _INSERT = {name: sa.insert(CANONICAL[name]) for name in ("claims", *ITEMS)}
 _DELETE = {
     name: sa.delete(CANONICAL[name]).where(CANONICAL[name].c.claim_id == sa.bindparam("id"))
@@ -51,7 +56,7 @@ def add(connection: Connection, bundle: Bundle, received_at: datetime) -> Added:
     key = {"id": bundle.claim["claim_id"]}
     current = connection.execute(_CURRENT, key).first()
     if current is None:
-        _insert(connection, bundle, received_at)
+        insert_new(connection, [bundle], received_at)
         return "added"
     was_sent, was_received = current
     sent = bundle.claim.get("uploaded_at")
@@ -64,7 +69,7 @@ def add(connection: Connection, bundle: Bundle, received_at: datetime) -> Added:
     _archive(connection, old, was_received)
     for delete in _DELETE.values():
         connection.execute(delete, key)
-    _insert(connection, bundle, received_at)
+    insert_new(connection, [bundle], received_at)
     return "replaced"
 
 
@@ -102,10 +107,13 @@ def _value(kind: str, value: Any) -> Any:
     return date.fromisoformat(value) if value is not None and kind == "date" else value
 
 
-def _insert(connection: Connection, bundle: Bundle, received_at: datetime) -> None:
-    connection.execute(_INSERT["claims"], {**bundle.claim, "received_at": received_at})
+def insert_new(connection: Connection, bundles: Sequence[Bundle], received_at: datetime) -> None:
+    """Insert claims of which no version is there yet, each table's rows at once."""
+    if not bundles:
+        return
+    connection.execute(_INSERT["claims"], [{**b.claim, "received_at": received_at} for b in bundles])
     for name in ITEMS:
-        if items := [_whole(TABLES[name], r) for r in getattr(bundle, name)]:
+        if items := [_whole(TABLES[name], r) for b in bundles for r in getattr(b, name)]:
             connection.execute(_INSERT[name], items)
 
 

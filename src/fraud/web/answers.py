@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 import orjson
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, RootModel
 
 from fraud.explaining.reasons import Reason
 from fraud.scoring.shapes import Risk, Score
@@ -19,8 +19,10 @@ if TYPE_CHECKING:
 __all__ = [
     "LANGUAGES",
     "AddedAnswer",
+    "BatchAnswer",
     "ClaimScore",
     "EntityRisk",
+    "ItemProblem",
     "ModelAnswer",
     "ProblemAnswer",
     "as_bytes",
@@ -82,14 +84,17 @@ class ReasonAnswer(_Answer):
 
 
 class RiskAnswer(_Answer):
-    """What the model says; with `explain=full`, base + Σ contribution = margin."""
+    """What the model says; with `explain=full`, base + Σ contribution = margin.
 
-    probability: float
-    probability_low: float
-    probability_high: float
+    A model without labels knows no probabilities: these are null, and so is what follows from them.
+    """
+
+    probability: float | None
+    probability_low: float | None
+    probability_high: float | None
     percentile: float
     band: Literal["general", "serious", "critical"]
-    expected_recovery: float
+    expected_recovery: float | None
     reasons: list[ReasonAnswer]
     base: float | None
     margin: float
@@ -148,10 +153,16 @@ class ModelCard(ModelName):
 
 
 class ModelAnswer(ModelCard):
-    """The model of claims, and those of other entities; `failed` says which could not be loaded, and why."""
+    """The model of claims, and those of other entities; `failed` says which could not be loaded, and why.
 
+    `refused` says what is new and was not brought into force, such as a model that was fitted on another catalogue.
+    `access` says who may call: `open` is everybody on the machine, as long as no key was made.
+    """
+
+    access: Literal["open", "keys"]
     models: dict[str, ModelCard]
     failed: dict[str, str]
+    refused: dict[str, str]
 
 
 class AddedAnswer(_Answer):
@@ -180,6 +191,16 @@ class ProblemAnswer(_Answer):
     instance: str
     errors: list[ErrorAnswer] = []
     errors_total: int | None = None
+
+
+class ItemProblem(ProblemAnswer):
+    """What is wrong with one claim of several: `index` is its place in the list, where pointers begin too."""
+
+    index: int
+
+
+class BatchAnswer(RootModel[list[ClaimScore | ItemProblem]]):
+    """For each claim, in the order in which they came, its score or what is wrong with it."""
 
 
 # --- from scores to answers -------------------------------------------------------------------------------
@@ -235,7 +256,7 @@ def _finding(finding: Finding, language: str) -> dict[str, Any]:
 
 
 def risk_of(risk: Risk, language: str, explain: str) -> dict[str, Any]:
-    """The risk; unless it was explained, its base is not known."""
+    """The risk; unless it was explained, its base is not known (null)."""
     return {
         "probability": risk.probability,
         "probability_low": risk.probability_low,

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from concurrent.futures import Future
 from contextlib import asynccontextmanager
 from functools import partial
 from time import perf_counter
@@ -12,26 +12,33 @@ from uuid import uuid4
 
 from starlette.applications import Starlette
 from starlette.convertors import StringConvertor, register_url_convertor
+from starlette.datastructures import State
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Match, Route
 
-from fraud.errors import FraudError
-from fraud.store import StoreBusyError
-from fraud.web import calls, metrics
-from fraud.web.bodies import read_body
+from fraud.web import accounts, calls, logs, metrics, scoring, traces
+from fraud.web.batching import Batcher
+from fraud.web.bodies import Accepted, read_body
 from fraud.web.calls import Incoming, Reply
 from fraud.web.door import Door
+from fraud.web.exchange import neighbours as exchange
+from fraud.web.exchange.audit_settings import AuditSettings, load_audit_settings
+from fraud.web.exchange.neighbours import neighbours
+from fraud.web.exchange.outcomes import add_outcomes
+from fraud.web.idempotency import key_of, still_running
+from fraud.web.mishaps import problem_of, reply_of
 from fraud.web.openapi import description
-from fraud.web.problems import MEDIA_TYPE, Problem, as_json
+from fraud.web.problems import Problem
 from fraud.web.reports import claim_report
 from fraud.web.risks import entity_risk
 from fraud.web.runtime import ENTITIES, Runtime
+from fraud.web.score_batch import BATCH, score_batch
 
 __all__ = ["CALLS", "build_app"]
 
-log = logging.getLogger("fraud.web")
 Work = Callable[[Runtime, Incoming], Reply]
 # What is answered here may speak of a person.
 _HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
@@ -43,15 +50,28 @@ def docs(runtime: Runtime, incoming: Incoming) -> Reply:
 
 
 # Address, method, name of the call, what does it.
-CALLS: tuple[tuple[str, str, str, Work], ...] = (
+OWN_CALLS: tuple[tuple[str, str, str, Work], ...] = (
     ("/v1/claims/score", "POST", "score", calls.score),
+    ("/v1/claims/score-batch", "POST", "score_batch", score_batch),
     ("/v1/claims", "POST", "add_claims", calls.add_claims),
     ("/v1/decisions/{request_id}", "GET", "decision", calls.decision),
     ("/v1/claims/{claim_id}/report", "GET", "claim_report", claim_report),
     *((f"/v1/{e}s/{{entity_id}}/risk", "GET", f"{e}_risk", partial(entity_risk, e)) for e in ENTITIES[1:]),
+    ("/v1/outcomes", "POST", "outcomes", add_outcomes),
     ("/v1/model", "GET", "model", calls.model),
+    ("/v1/ledger", "GET", "ledger", accounts.entries),
     ("/docs.json", "GET", "docs", docs),
 )
+CALLS = (*OWN_CALLS, *neighbours(load_audit_settings()))
+# Bodies that differ from plain JSON of the usual size, by the name of the call.
+ACCEPTED: Mapping[str, Accepted] = {"score_batch": BATCH, **exchange.ACCEPTED}
+# Seconds for calls that may take longer than the door gives others.
+SECONDS: Mapping[str, float] = {"score_batch": 25.0, **exchange.SECONDS}
+# Calls whose requests are worked on together when they come at the same time. A caller with bounds goes alone:
+# what it sends has to be checked first.
+TOGETHER = frozenset({"score"})
+# Around every call, the outermost first.
+MIDDLEWARE: tuple[Middleware, ...] = ()
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._~-]{1,128}")
 
 
@@ -64,18 +84,37 @@ class _Elsewhere(StringConvertor):
 register_url_convertor("elsewhere", _Elsewhere())
 
 
-def build_app(runtime: Runtime | None = None, door: Door | None = None) -> Starlette:
-    """The application; `app.state.runtime` must be set before the first request."""
-    routes = [Route(path, _endpoint(name, work), methods=[method]) for path, method, name, work in CALLS]
+def build_app(
+    runtime: Runtime | None = None, door: Door | None = None, audit: AuditSettings | None = None
+) -> Starlette:
+    """The application; `app.state.runtime` must be set before the first request.
+
+    `audit` says where the audit interface is, and what a province's codes mean.
+    """
+    table = CALLS if audit is None else (*OWN_CALLS, *neighbours(audit))
+    routes = [Route(path, _endpoint(name, work), methods=[method]) for path, method, name, work in table]
     routes.append(Route("/{path:elsewhere}", _elsewhere, methods=_METHODS))
-    handlers = {HTTPException: _http_problem}
-    app = Starlette(routes=routes, exception_handlers=handlers, lifespan=_lifespan)  # type: ignore[arg-type]
+    app = Starlette(
+        routes=routes,
+        middleware=MIDDLEWARE,
+        exception_handlers={HTTPException: _http_problem},  # type: ignore[dict-item]
+        lifespan=_lifespan,
+    )
     app.router.redirect_slashes = False
     app.state.runtime = runtime
     app.state.door = door or Door()
+    app.state.batcher = Batcher(
+        app.state.door.pool,
+        lambda: app.state.runtime.turn,
+        lambda incoming: scoring.compute(app.state.runtime, incoming),
+        lambda judged: scoring.record(app.state.runtime, judged),
+    )
+    app.state.running = set()
+    app.state.traces = None
     return app
 
 
+_JSON = Accepted()
 _METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
 
@@ -88,7 +127,7 @@ async def _lifespan(app: Starlette) -> AsyncIterator[None]:
 async def _elsewhere(request: Request) -> Response:
     """A problem for an address that is not there, or does not take the method."""
     request_id = _request_id(request)
-    return _response(_as_reply(_nowhere(request), request_id), request_id)
+    return _response(reply_of(_nowhere(request), request_id), request_id)
 
 
 def _nowhere(request: Request) -> Problem:
@@ -104,9 +143,16 @@ def _nowhere(request: Request) -> Problem:
 def _endpoint(name: str, work: Work) -> Callable[[Request], Awaitable[Response]]:
     async def endpoint(request: Request) -> Response:
         started, request_id = perf_counter(), _request_id(request)
-        reply = await _reply(request, request_id, work)
-        metrics.requests().labels(name).observe(perf_counter() - started)
+        state = request.app.state
+        logs.begin(request_id, name)
+        trace = traces.begin(state.traces, name, request.headers, request_id)
+        reply = await _reply(request, request_id, name, work)
+        seconds, model = perf_counter() - started, state.runtime.model_label
+        metrics.requests().labels(name).observe(seconds)
         metrics.answers().labels(name, str(reply.status)).inc()
+        logs.end(reply.status, seconds, model)
+        if trace is not None:
+            trace.end(reply.status, model)
         return _response(reply, request_id)
 
     return endpoint
@@ -122,43 +168,45 @@ def _request_id(request: Request) -> str:
     return given if _REQUEST_ID.fullmatch(given) else uuid4().hex
 
 
-async def _reply(request: Request, request_id: str, work: Work) -> Reply:
+async def _reply(request: Request, request_id: str, name: str, work: Work) -> Reply:
     """The work's reply or a problem: nothing is raised beyond this, whatever happens."""
     state = request.app.state
 
     async def arrive() -> bytes:
-        return await read_body(request) if request.method == "POST" else b""
+        return await read_body(request, ACCEPTED.get(name, _JSON)) if request.method == "POST" else b""
 
-    def run(body: bytes) -> Reply:
+    def begin(body: bytes) -> Future[Reply]:
         headers, query = dict(request.headers), dict(request.query_params)
-        return work(state.runtime, Incoming(request_id, request.path_params, query, headers, body))
+        incoming = Incoming(request_id, request.path_params, query, headers, body, caller)
+        if name in TOGETHER and not caller.scope.bounded:
+            return together(state, name, incoming)
+        answer = partial(guard.answer, name, caller, incoming, partial(work, state.runtime))
+        started: Future[Reply] = state.door.start(answer)
+        return started
 
     try:
-        found: Reply = await state.door.through(arrive, run)
+        guard = state.runtime.guard
+        caller = await guard.admit(name, request.headers, request.scope.get("server"))
+        found: Reply = await state.door.through(arrive, begin, SECONDS.get(name))
         return found
     except ClientDisconnect:
         # Nobody is there to read it.
         return Reply(b"", 400)
     except Exception as error:
-        return _as_reply(error, request_id)
+        refused = exchange.REFUSED.get(name)
+        return refused(problem_of(error, request_id), request_id) if refused else reply_of(error, request_id)
 
 
-def _as_reply(error: Exception, request_id: str) -> Reply:
-    if not isinstance(error, (Problem, StoreBusyError)):
-        log.error("request %s failed", request_id, exc_info=error)
-    problem = _as_problem(error, request_id)
-    wait = problem.kind.retry_after
-    headers = dict(problem.headers) | ({"Retry-After": str(wait)} if wait else {})
-    return Reply(as_json(problem, request_id), problem.kind.status, MEDIA_TYPE, headers)
-
-
-def _as_problem(error: Exception, request_id: str) -> Problem:
-    if isinstance(error, Problem):
-        return error
-    if isinstance(error, StoreBusyError):
-        return Problem("store-unavailable", error.message)
-    kind = "a part of the service" if isinstance(error, FraudError) else "an unexpected error"
-    return Problem("internal", f"The request met {kind}; it is logged under {request_id}.")
+def together(state: State, name: str, incoming: Incoming) -> Future[Reply]:
+    """The reply to a request that is worked on with those that came meanwhile; runs in the event loop."""
+    key, running = key_of(incoming, name), state.running
+    if key in running:
+        raise still_running()
+    future: Future[Reply] = state.batcher.submit(incoming)
+    if key is not None:
+        running.add(key)
+        future.add_done_callback(lambda _: running.discard(key))
+    return future
 
 
 async def _http_problem(request: Request, error: HTTPException) -> Response:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -10,7 +11,7 @@ from starlette.requests import Request
 
 from fraud.web.problems import Problem
 
-__all__ = ["MOST_BYTES", "MOST_DEPTH", "MOST_LINES", "parsed", "read_body"]
+__all__ = ["MOST_BYTES", "MOST_DEPTH", "MOST_LINES", "Accepted", "parsed", "read_body"]
 
 MOST_BYTES = 1 << 20
 MOST_LINES = 2_000
@@ -18,28 +19,37 @@ MOST_DEPTH = 64
 # How much of a body that is too large is still read, and thrown away: a sender who is cut off in the middle
 # of sending often never sees the answer.
 _MOST_DISCARDED = 16 << 20
+_UTF8 = ("", "charset=utf-8", 'charset="utf-8"')
 
 
-async def read_body(request: Request) -> bytes:
+@dataclass(frozen=True)
+class Accepted:
+    """What a call takes as a body: media types, the first of which is named in problems, and bytes at most."""
+
+    media_types: tuple[str, ...] = ("application/json",)
+    most_bytes: int = MOST_BYTES
+
+
+async def read_body(request: Request, accepted: Accepted = Accepted()) -> bytes:  # noqa: B008 - it is frozen
     """The body's bytes; raises `Problem` for another media type, or when it is too large.
 
     No more than the permitted size is ever held.
     """
-    _check_type(request)
+    _check_type(request, accepted.media_types)
     declared = request.headers.get("content-length", "")
     expected = int(declared) if declared.isdecimal() else 0
     chunks: list[bytes] = []
     size = 0
     async for chunk in request.stream() if expected <= _MOST_DISCARDED else _nothing():
         size += len(chunk)
-        if size <= MOST_BYTES:
+        if size <= accepted.most_bytes:
             chunks.append(chunk)
         elif size > _MOST_DISCARDED:
             break
-    if max(size, expected) > MOST_BYTES:
+    if max(size, expected) > accepted.most_bytes:
         raise Problem(
             "too-large",
-            f"A body may have at most {MOST_BYTES:,} bytes. Send fewer claims.",
+            f"A body may have at most {accepted.most_bytes:,} bytes. Send fewer claims.",
             headers={"Connection": "close"},
         )
     return b"".join(chunks)
@@ -50,15 +60,11 @@ async def _nothing() -> AsyncIterator[bytes]:
     yield b""
 
 
-def _check_type(request: Request) -> None:
+def _check_type(request: Request, media_types: tuple[str, ...]) -> None:
     media_type, _, parameters = request.headers.get("content-type", "").partition(";")
     charset = parameters.strip().lower()
-    if media_type.strip().lower() != "application/json" or charset not in (
-        "",
-        "charset=utf-8",
-        'charset="utf-8"',
-    ):
-        raise Problem("media-type", "Send the body with Content-Type: application/json, in UTF-8.")
+    if media_type.strip().lower() not in media_types or charset not in _UTF8:
+        raise Problem("media-type", f"Send the body with Content-Type: {' or '.join(media_types)}, in UTF-8.")
     if request.headers.get("content-encoding", "identity").lower() != "identity":
         raise Problem("media-type", "Send the body without Content-Encoding: it is not unpacked.")
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
 from typing import TypeVar
 
 from fraud.web import metrics
@@ -26,28 +27,50 @@ class Door:
         self.most = most
         self.seconds = seconds
         self.inside = 0
-        self._pool = ThreadPoolExecutor(threads, "fraud-call")
+        self.pool = ThreadPoolExecutor(threads, "fraud-call")
 
-    async def through(self, arrive: Callable[[], Awaitable[bytes]], work: Callable[[bytes], _T]) -> _T:
-        """What `work` makes of the body that `arrive` brings."""
+    def start(self, work: Callable[[], _T]) -> Future[_T]:
+        """Work in one of the threads, to be handed to `through`."""
+        # In the request's context: lines of the log say which request they are about.
+        return self.pool.submit(copy_context().run, work)
+
+    async def through(
+        self,
+        arrive: Callable[[], Awaitable[bytes]],
+        begin: Callable[[bytes], Future[_T]],
+        seconds: float | None = None,
+    ) -> _T:
+        """What comes of the work that `begin` starts on the body that `arrive` brings, within the seconds."""
         if self.inside >= self.most:
             raise Problem("overloaded", "More requests came than can be answered. Try again in a second.")
         self._move(+1)
         try:
             body = await asyncio.wait_for(arrive(), self.seconds)
+            working = begin(body)
         except TimeoutError:
             self._move(-1)
             raise Problem("slow-body", "The body did not arrive in time.", headers={"Connection": "close"}) from None
         except BaseException:
             self._move(-1)
             raise
-        future = asyncio.get_running_loop().run_in_executor(self._pool, work, body)
+        return await self._ended(working, seconds or self.seconds)
+
+    async def _ended(self, working: Future[_T], seconds: float) -> _T:
+        future = asyncio.wrap_future(working)
         # A request that is given up stays inside until its thread is done.
-        future.add_done_callback(lambda _: self._move(-1))
+        future.add_done_callback(self._leave)
         try:
-            return await asyncio.wait_for(asyncio.shield(future), self.seconds)
+            return await asyncio.wait_for(asyncio.shield(future), seconds)
         except TimeoutError:
-            raise Problem("too-slow", f"There was no answer within {self.seconds:.0f} seconds.") from None
+            # What has not begun by now never will.
+            working.cancel()
+            raise Problem("too-slow", f"There was no answer within {seconds:g} seconds.") from None
+
+    def _leave(self, future: asyncio.Future[_T]) -> None:
+        self._move(-1)
+        if not future.cancelled():
+            # Of a request that was given up nobody asks how it ended.
+            future.exception()
 
     def _move(self, by: int) -> None:
         self.inside += by
@@ -55,4 +78,4 @@ class Door:
 
     def close(self) -> None:
         """Wait for work that is under way."""
-        self._pool.shutdown(wait=True)
+        self.pool.shutdown(wait=True)

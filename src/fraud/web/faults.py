@@ -11,11 +11,12 @@ import orjson
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails, PydanticCustomError
 
-from fraud.claims.pseudonyms import looks_personal
+from fraud.claims.pseudonyms import looks_personal, mask
 from fraud.claims.schema import TABLES
+from fraud.claims.violations import violation_names
 from fraud.errors import Fault, nearest
 from fraud.web.problems import FAULTS, Problem
-from fraud.web.shapes import ClaimBody, ClaimsBody, Options, ScoreBody, read_time
+from fraud.web.shapes import ClaimBody, ClaimsBody, Options, OutcomesBody, ScoreBody, read_time
 
 __all__ = ["checked", "found", "pointer"]
 
@@ -37,12 +38,15 @@ _CODES = {
 }
 _FIELDS: dict[str, tuple[str, ...]] = {
     "claim": tuple(TABLES["claims"].by_name),
-    **{name: tuple(TABLES[name].by_name) for name in ITEMS},
+    **{name: tuple(TABLES[name].by_name) for name in (*ITEMS, "outcomes")},
     "options": tuple(Options.model_fields),
 }
 # Columns whose values may be repeated in an answer: they cannot name anybody.
 _PLAIN = frozenset(
-    c.name for name in ("claims", *ITEMS) for c in TABLES[name].columns if c.values or c.kind not in ("id", "text")
+    c.name
+    for name in ("claims", *ITEMS, "outcomes")
+    for c in TABLES[name].columns
+    if c.values or c.kind not in ("id", "text")
 ) | set(Options.model_fields)
 
 
@@ -71,7 +75,8 @@ def pointer(path: Sequence[str | int]) -> str:
 
 
 def _escaped(part: str | int) -> str:
-    return _short(str(part)).replace("~", "~0").replace("/", "~1")
+    # A field that nobody knows may have been named after somebody.
+    return mask(_short(str(part))).replace("~", "~0").replace("/", "~1")
 
 
 def found(value: Any, plain: bool) -> str:
@@ -135,11 +140,26 @@ def _between(body: Any, model: type[BaseModel]) -> list[Fault]:
     """Faults between values that are well formed, however faulty the others are."""
     if not isinstance(body, dict):
         return []
+    if model is OutcomesBody:
+        return [*_of_outcomes(body.get("outcomes"))]
     if model is not ClaimsBody:
         return [*_of_claim(body, ())]
     claims = body.get("claims")
     found = enumerate(claims) if isinstance(claims, list) else ()
     return [f for i, claim in found if isinstance(claim, dict) for f in _of_claim(claim, ("claims", i))]
+
+
+def _of_outcomes(rows: Any) -> Iterator[Fault]:
+    given = enumerate(rows) if isinstance(rows, list) else ()
+    for i, row in ((i, r) for i, r in given if isinstance(r, dict)):
+        begin, end = _time(row.get("period_from")), _time(row.get("period_to"))
+        if begin and end and end < begin:
+            where = pointer(("outcomes", i, "period_to"))
+            yield Fault(where, "period_reversed", FAULTS["period_reversed"], examples=(str(row["period_to"]),))
+        violation = row.get("violation")
+        if isinstance(violation, str) and violation not in violation_names():
+            where = pointer(("outcomes", i, "violation"))
+            yield Fault(where, "not_in_set", "expected one of: T01 to T40", examples=(found(violation, plain=False),))
 
 
 def _of_claim(body: Mapping[str, Any], at: tuple[str | int, ...]) -> Iterator[Fault]:

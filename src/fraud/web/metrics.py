@@ -11,9 +11,28 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from prometheus_client import Counter, Gauge, Histogram
 
-__all__ = ["answers", "decisions", "degraded", "in_flight", "requests", "shadow", "shadow_gap", "stages"]
+__all__ = [
+    "answers",
+    "decisions",
+    "degraded",
+    "findings",
+    "in_flight",
+    "model_failures",
+    "model_versions",
+    "problems",
+    "replays",
+    "requests",
+    "scored",
+    "shadow",
+    "shadow_gap",
+    "stages",
+    "store_errors",
+    "together",
+    "waiting",
+]
 
 _POINTS = (0.1, 0.5, 1, 2, 5, 10, 20, 50, 100)
+_COUNTS = (1, 2, 4, 8, 16, 32, 64)
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.015, 0.025, 0.04, 0.06, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 
 
@@ -42,6 +61,14 @@ def stages() -> Histogram:
 
 
 @cache
+def together() -> Histogram:
+    """Claims that were worked on at once."""
+    from prometheus_client import Histogram
+
+    return Histogram("fraud_claims_together", "Claims that were worked on at once", buckets=_COUNTS)
+
+
+@cache
 def decisions() -> Counter:
     """Scored claims by action."""
     from prometheus_client import Counter
@@ -51,10 +78,10 @@ def decisions() -> Counter:
 
 @cache
 def degraded() -> Counter:
-    """Answers that had to do without something."""
+    """Answers that had to do without a part: model, history or a signal."""
     from prometheus_client import Counter
 
-    return Counter("fraud_degraded", "Answers given without something", ["without"])
+    return Counter("fraud_degraded", "Answers given without something", ["part"])
 
 
 @cache
@@ -79,3 +106,67 @@ def in_flight() -> Gauge:
     from prometheus_client import Gauge
 
     return Gauge("fraud_in_flight", "Requests being worked on", multiprocess_mode="livesum")
+
+
+@cache
+def waiting() -> Gauge:
+    """Admitted requests that wait for their turn to be scored."""
+    from prometheus_client import Gauge
+
+    return Gauge("fraud_waiting", "Requests that wait to be scored", multiprocess_mode="livesum")
+
+
+@cache
+def findings() -> Counter:
+    """What rules said of scored claims, by rule and status: hit, error, skipped."""
+    from prometheus_client import Counter
+
+    return Counter("fraud_findings", "Findings of rules", ["rule", "status"])
+
+
+@cache
+def scored() -> Counter:
+    """Scored claims by the model's name and version; without a model both say "none"."""
+    from prometheus_client import Counter
+
+    return Counter("fraud_scored_claims", "Scored claims by model", ["model", "version"])
+
+
+@cache
+def model_versions() -> Gauge:
+    """The version in force for each entity, the lowest of all workers; 0 where there is none."""
+    from prometheus_client import Gauge
+
+    return Gauge("fraud_model_version", "Version of the model in force", ["entity"], multiprocess_mode="livemin")
+
+
+@cache
+def model_failures() -> Gauge:
+    """Models that are registered but could not be loaded, the most of any worker."""
+    from prometheus_client import Gauge
+
+    return Gauge("fraud_models_failed", "Registered models that cannot be loaded", multiprocess_mode="livemax")
+
+
+@cache
+def problems() -> Counter:
+    """Answers that are problems, by the last part of their type."""
+    from prometheus_client import Counter
+
+    return Counter("fraud_problems", "Problems told to callers", ["problem"])
+
+
+@cache
+def replays() -> Counter:
+    """Answers given again because their Idempotency-Key was answered before."""
+    from prometheus_client import Counter
+
+    return Counter("fraud_replays", "First answers of a key given again")
+
+
+@cache
+def store_errors() -> Counter:
+    """Times that the database did not do its part in time, by what it was needed for."""
+    from prometheus_client import Counter
+
+    return Counter("fraud_store_errors", "Times that the database was not there", ["during"])

@@ -10,9 +10,11 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from fraud import __version__
-from fraud.web.answers import AddedAnswer, ClaimScore, EntityRisk, ModelAnswer, ProblemAnswer
+from fraud.web.accounts import MOST, LedgerAnswer
+from fraud.web.answers import AddedAnswer, BatchAnswer, ClaimScore, EntityRisk, ModelAnswer, ProblemAnswer
+from fraud.web.exchange import openapi as exchange
 from fraud.web.problems import FAULTS, PROBLEMS
-from fraud.web.shapes import ClaimBody, ClaimsBody, ScoreBody
+from fraud.web.shapes import BatchBody, ClaimBody, ClaimsBody, ScoreBody
 
 __all__ = ["description"]
 
@@ -35,8 +37,10 @@ def _document() -> dict[str, Any]:
     return {
         "openapi": "3.1.0",
         "info": {"title": "fraud", "version": __version__, "description": _ABOUT + _codes()},
-        "paths": {**_claims(), **_reading(), **_server()},
-        "components": {"schemas": _schemas()},
+        "paths": exchange.with_samples({**_claims(), **_reading(), **exchange.paths(), **_server()}),
+        "components": {"schemas": _schemas(), "securitySchemes": {"key": _BEARER}},
+        # As long as no key was made the machine itself is served without one.
+        "security": [{"key": []}, {}],
     }
 
 
@@ -48,9 +52,18 @@ def _codes() -> str:
 
 
 def _schemas() -> dict[str, Any]:
-    bodies: list[type[BaseModel]] = [ScoreBody, ClaimBody, ClaimsBody]
-    answers: list[type[BaseModel]] = [ClaimScore, AddedAnswer, EntityRisk, ModelAnswer, ProblemAnswer]
-    modes = [(m, "validation") for m in bodies] + [(m, "serialization") for m in answers]
+    bodies: list[type[BaseModel]] = [ScoreBody, BatchBody, ClaimBody, ClaimsBody]
+    answers: list[type[BaseModel]] = [
+        ClaimScore,
+        BatchAnswer,
+        AddedAnswer,
+        EntityRisk,
+        ModelAnswer,
+        LedgerAnswer,
+        ProblemAnswer,
+    ]
+    modes = [(m, "validation") for m in (*bodies, *exchange.BODIES)]
+    modes += [(m, "serialization") for m in (*answers, *exchange.ANSWERS)]
     _, schema = models_json_schema(modes, ref_template=_REFERENCE)  # type: ignore[arg-type]
     return dict(schema["$defs"])
 
@@ -66,6 +79,7 @@ def _claims() -> dict[str, Any]:
                 body={"$ref": _REFERENCE.format(model="ScoreBody")},
             )
         },
+        "/v1/claims/score-batch": {"post": _score_batch()},
         "/v1/claims": {
             "post": _call(
                 "Add settled claims to the history",
@@ -92,6 +106,24 @@ def _claims() -> dict[str, Any]:
     }
 
 
+def _score_batch() -> dict[str, Any]:
+    """Lists come and go as JSON, or as one claim on each line."""
+    call = _call(
+        "Score up to 1,000 claims",
+        "Each answers for itself: one that is faulty gets a problem with its `index`, the others are scored. Claims "
+        "of the same patient know those of the list that settled before them. All decisions are durable, in one "
+        "commit, before the answer leaves. The answer comes as NDJSON where `Accept` asks for it.",
+        _answer("The scores and problems, in the order of the claims", BatchAnswer),
+        body={"$ref": _REFERENCE.format(model="BatchBody")},
+    )
+    line = {"schema": {"type": "string", "description": "one claim on each line"}}
+    call["requestBody"]["content"]["application/x-ndjson"] = line
+    call["responses"]["200"]["content"]["application/x-ndjson"] = {
+        "schema": {"type": "string", "description": "one score or problem on each line"}
+    }
+    return call
+
+
 def _reading() -> dict[str, Any]:
     risks = {
         f"/v1/{entity}s/{{entity_id}}/risk": {
@@ -109,7 +141,28 @@ def _reading() -> dict[str, Any]:
         parameters=[_in_path("request_id")],
     )  # fmt: skip
     model = _call("The models in force", "", _answer("The models", ModelAnswer))
-    return {"/v1/decisions/{request_id}": {"get": decision}, **risks, "/v1/model": {"get": model}}
+    return {
+        "/v1/decisions/{request_id}": {"get": decision},
+        **risks,
+        "/v1/model": {"get": model},
+        "/v1/ledger": {"get": _ledger()},
+    }
+
+
+def _ledger() -> dict[str, Any]:
+    """What auditors ask."""
+    whole = {"type": "integer", "minimum": 1, "maximum": MOST, "default": 100}
+    asked = [
+        _in_query("record", "KIND:ID, as patient:p-1: all that concerns one record", {"type": "string"}),
+        _in_query("who", "the id of a key", {"type": "string"}),
+        _in_query("most", "entries at most", whole),
+    ]
+    text = "Read by auditors; that it was read is an entry too."
+    return _call("The latest entries of the ledger", text, _answer("The entries", LedgerAnswer), parameters=asked)
+
+
+def _in_query(name: str, says: str, schema: dict[str, Any]) -> dict[str, Any]:
+    return {"name": name, "in": "query", "description": says, "schema": schema}
 
 
 def _server() -> dict[str, Any]:
@@ -131,6 +184,7 @@ _KEY = {
     "description": "The same key and body get the first answer again; another body is refused.",
     "schema": {"type": "string", "maxLength": 200},
 }
+_BEARER = {"type": "http", "scheme": "bearer", "description": "`fraud keys add` makes one; docs/security.md."}
 _REQUEST_ID = {
     "name": "X-Request-ID",
     "in": "header",

@@ -36,6 +36,9 @@ PROBLEMS: dict[str, Kind] = {
     "too-deep": Kind(400, "The body is nested too deeply"),
     "bad-header": Kind(400, "A header cannot be read"),
     "bad-query": Kind(400, "The address has a query that is not known"),
+    "no-key": Kind(401, "A key is needed"),
+    "bad-key": Kind(401, "The key does not open this"),
+    "not-allowed": Kind(403, "This key may not do that"),
     "not-found": Kind(404, "Not found"),
     "no-model": Kind(404, "There is no model of this kind"),
     "method-not-allowed": Kind(405, "This address does not take this method"),
@@ -47,6 +50,7 @@ PROBLEMS: dict[str, Kind] = {
     "media-type": Kind(415, "The body must be plain application/json"),
     "faults": Kind(422, "The body has faults"),
     "key-reused": Kind(422, "The key came with another body before"),
+    "rate-limited": Kind(429, "Too many requests with this key"),
     "internal": Kind(500, "Something went wrong on our side"),
     "overloaded": Kind(503, "Too many requests at once", retry_after=1),
     "store-unavailable": Kind(503, "The database cannot be reached", retry_after=2),
@@ -77,7 +81,10 @@ FAULTS: dict[str, str] = {
     "settled_before_admitted": "settled_at lies before admitted_at",
     "duplicate": "the number appears twice within the claim",
     "other_claim": "the item names another claim than the one it came with",
-    "too_many": "more claims than one request may carry",
+    "too_many": "more entries than one list may have",
+    "out_of_bounds": "the key may not send claims of this provider or region",
+    "personal": "the number names a person, and no key for pseudonyms is set here: send a pseudonym",
+    "period_reversed": "period_to lies before period_from",
 }
 
 
@@ -98,8 +105,8 @@ class Problem(FraudError):
         return PROBLEMS[self.name]
 
 
-def as_json(problem: Problem, request_id: str) -> bytes:
-    """The problem's body."""
+def as_json(problem: Problem, request_id: str, **more: Any) -> bytes:
+    """The problem's body, with whatever more is to be said."""
     body: dict[str, Any] = {
         "type": f"urn:fraud:problem:{problem.name}",
         "title": problem.kind.title,
@@ -110,7 +117,7 @@ def as_json(problem: Problem, request_id: str) -> bytes:
     if problem.faults:
         body["errors"] = list(_entries(problem.faults[:MOST_ERRORS]))
         body["errors_total"] = len(problem.faults)
-    return orjson.dumps(body)
+    return orjson.dumps(body | more)
 
 
 def _entries(errors: Iterable[Fault]) -> Iterable[dict[str, str]]:

@@ -24,6 +24,7 @@ from fraud.signals.frames import FrameBuilder, Reference
 from fraud.store.versions import from_json
 from fraud.web.answers import LANGUAGES
 from fraud.web.calls import Incoming, Reply, chosen_locale
+from fraud.web.masking import masked
 from fraud.web.problems import Problem
 from fraud.web.runtime import Runtime
 
@@ -42,6 +43,8 @@ def claim_report(runtime: Runtime, incoming: Incoming) -> Reply:
     media_type = _accepted(incoming.headers.get("accept", "*/*"))
     locale = chosen_locale(incoming)
     explanation = _explanation(runtime, incoming.path["claim_id"])
+    if not incoming.caller.sees_identities:
+        explanation = masked(explanation, runtime.guard.masked)
     if media_type == "application/json":
         return Reply(orjson.dumps(explanation.as_dict()), headers={"Vary": "Accept"})
     from fraud.explaining.report import render_html

@@ -17,6 +17,7 @@ from fraud.scoring.triage import amount_at_stake, standing_of
 from fraud.store import Snapshot
 from fraud.web.answers import LANGUAGES, as_bytes, model_name, risk_of
 from fraud.web.calls import Incoming, Reply, chosen_locale
+from fraud.web.masking import IDENTIFYING
 from fraud.web.problems import Problem
 from fraud.web.runtime import Runtime
 
@@ -46,7 +47,7 @@ def entity_risk(entity: str, runtime: Runtime, incoming: Incoming) -> Reply:
         as_bytes(
             {
                 "entity": entity,
-                "entity_id": entity_id,
+                "entity_id": _shown(entity, runtime, incoming),
                 "as_of": snapshot.day,
                 "risk": risk_of(risk, language, "reasons"),
                 "model": model_name(model, runtime.catalogue.digest),
@@ -54,6 +55,13 @@ def entity_risk(entity: str, runtime: Runtime, incoming: Incoming) -> Reply:
             }
         )
     )
+
+
+def _shown(entity: str, runtime: Runtime, incoming: Incoming) -> str:
+    """The entity's id as this caller may see it."""
+    entity_id, column = incoming.path["entity_id"], f"{entity}_id"
+    hidden = column in IDENTIFYING and not incoming.caller.sees_identities
+    return runtime.guard.masked(column, entity_id) if hidden else entity_id
 
 
 def _no_model(entity: str, runtime: Runtime) -> str:

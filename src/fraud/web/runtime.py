@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gc
 import logging
+import os
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -11,20 +13,24 @@ from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from fraud.claims.schema import TABLES
 from fraud.config import Settings
 from fraud.errors import FraudError, NotKnownError
 from fraud.scoring.scorer import ClaimScorer
-from fraud.scoring.shapes import ClaimBundle
 from fraud.scoring.triage import Triage
 from fraud.signals.catalogue import Catalogue, load_catalogue
 from fraud.store import Store, StoreBusyError
+from fraud.web import metrics
+from fraud.web.access import PER_SECOND, Demand, Guard, demands_of
+from fraud.web.deadlines import HistoryReader
+from fraud.web.serving import LISTENS_ON
 from fraud.web.shadow import Shadow
+from fraud.web.warming import warm_up
 
 if TYPE_CHECKING:
     from fraud.learning.model import FittedModel
+    from fraud.web.reloading import Reloader
 
-__all__ = ["ENTITIES", "LoadModel", "Models", "Runtime", "open_runtime"]
+__all__ = ["ENTITIES", "LoadModel", "Models", "Runtime", "load_models", "loader", "open_runtime", "scorer_of", "tell"]
 
 log = logging.getLogger("fraud.web")
 ENTITIES = ("claim", "provider", "patient", "physician")
@@ -32,14 +38,6 @@ ALIAS, SHADOW = "champion", "shadow"
 # Seconds after which a model that could not be loaded is tried again, when somebody asks for readiness.
 _RETRY = 30.0
 LoadModel = Callable[[str], "FittedModel"]
-# A claim of nobody, for the first run of every query.
-_MOMENT = datetime(2000, 1, 3)
-_MADE_UP = ClaimBundle(
-    dict.fromkeys(TABLES["claims"].by_name)
-    | dict.fromkeys(("claim_id", "patient_id", "provider_id", "physician_id"), "warm-up")
-    | {"visit_type": "outpatient", "admitted_at": _MOMENT, "discharged_at": _MOMENT, "settled_at": _MOMENT}
-    | {"total_amount": 1.0, "fund_amount": 1.0}
-)
 
 
 @dataclass(frozen=True)
@@ -54,7 +52,8 @@ class Models:
 class Runtime:
     """Everything a request needs. `now` is the clock; `load` gets a model by name.
 
-    `shadow` scores claims after they were answered, with the version that `load_shadow` gets.
+    `shadow` scores claims after they were answered, with the version that `load_shadow` gets. Whoever computes many
+    claims holds `turn` meanwhile: two that compute at once are slower than one after the other.
     """
 
     store: Store
@@ -67,7 +66,15 @@ class Runtime:
     load_shadow: LoadModel | None = None
     shadow: Shadow | None = None
     now: Callable[[], datetime] = datetime.now
+    demand: Demand = "when-any"
+    per_second: float = PER_SECOND
+    histories: HistoryReader = field(default_factory=HistoryReader)
+    turn: threading.Lock = field(default_factory=threading.Lock)
+    reloader: Reloader | None = None
     _tried: float = field(default_factory=monotonic)
+
+    def __post_init__(self) -> None:
+        self.guard = Guard(self.store, self.demand, self.per_second)
 
     def ready(self) -> bool:
         """Whether the database answers and no registered model is missing.
@@ -79,6 +86,7 @@ class Runtime:
         try:
             self.store.ping()
         except StoreBusyError:
+            metrics.store_errors().labels("readiness").inc()
             return False
         return not self.models.failed
 
@@ -86,7 +94,7 @@ class Runtime:
         """Load the models again; requests go on with the old ones meanwhile."""
         self._tried = monotonic()
         models = load_models(self.names, self.load)
-        self.scorer, self.models = _scorer(self.store, self.catalogue, models, self.triage)
+        self.scorer, self.models = scorer_of(self.store, self.catalogue, models, self.triage)
         self.cast_shadow()
         self.warm()
 
@@ -104,36 +112,66 @@ class Runtime:
         """Name of the model that scores claims; empty when there is none."""
         return self.scorer.model.spec.name if self.scorer.model else ""
 
+    @property
+    def model_label(self) -> str:
+        """Name and version of the model that scores claims, as logs and traces call it."""
+        model = self.scorer.model
+        return f"{model.spec.name}@{model.version or 0}" if model else "none"
+
     def warm(self) -> None:
         """Score a made-up claim and forget it, so that no caller pays for first use."""
-        known = self.store.history(_MADE_UP.claim, self.scorer.needs_lines, self.claim_model)
-        self.scorer.score(_MADE_UP, known)
+        self.try_out(self.scorer)
+        tell(self.models)
         settle()
+
+    def try_out(self, scorer: ClaimScorer) -> None:
+        """Let a scorer judge made-up claims, so that no caller pays for first use."""
+        warm_up(self.store, self.histories, scorer)
+
+    @property
+    def refused(self) -> Mapping[str, str]:
+        """What is new and was not brought into force, with the reason."""
+        return self.reloader.refused if self.reloader is not None else {}
 
     def close(self) -> None:
         """End the shadow and close the store."""
+        if self.reloader is not None:
+            self.reloader.close()
         if self.shadow is not None:
             self.shadow.close()
+        self.guard.close()
+        self.histories.close()
         self.store.close()
         gc.unfreeze()
 
 
 def open_runtime(settings: Settings) -> Runtime:
     """A runtime on these settings; what cannot be loaded of models is told by `ready` and `degraded`."""
+    from fraud.web.reloading import Reloader
+
+    # Before the catalogue is read: what changes meanwhile is noticed.
+    reloader = Reloader(settings)
     catalogue = load_catalogue(settings.features)
     names = {e: str(n) for e in ENTITIES if (n := settings.service.get(f"{e}_model"))}
-    load = _loader(settings, catalogue)
+    load = loader(settings, catalogue)
     store = Store(settings.database_url)
     triage = Triage(**settings.triage)
-    scorer, models = _scorer(store, catalogue, load_models(names, load), triage)
-    shadow = _loader(settings, catalogue, SHADOW)
-    runtime = Runtime(store, catalogue, scorer, models, triage, names, load, shadow)
+    scorer, models = scorer_of(store, catalogue, load_models(names, load), triage)
+    shadow = loader(settings, catalogue, SHADOW)
+    demands = demands_of(settings.service, os.environ.get(LISTENS_ON))
+    runtime = Runtime(store, catalogue, scorer, models, triage, names, load, shadow, **demands)
     runtime.cast_shadow()
     runtime.warm()
+    runtime.reloader = reloader
+    reloader.follow(runtime)
+    if runtime.guard.access == "open":
+        log.warning("no key was ever made: whoever is on this machine may do everything (fraud keys add)")
     return runtime
 
 
-def _loader(settings: Settings, catalogue: Catalogue, alias: str = ALIAS) -> LoadModel:
+def loader(settings: Settings, catalogue: Catalogue, alias: str = ALIAS) -> LoadModel:
+    """What gets the model of an alias by its name, checked against the catalogue."""
+
     def load(name: str) -> FittedModel:
         if _is_missing(settings.tracking_uri):
             raise NotKnownError("no model was ever registered: the tracking database is not there")
@@ -166,7 +204,7 @@ def load_models(names: Mapping[str, str], load: LoadModel | None) -> Models:
     return Models(loaded, failed)
 
 
-def _scorer(store: Store, catalogue: Catalogue, models: Models, triage: Triage) -> tuple[ClaimScorer, Models]:
+def scorer_of(store: Store, catalogue: Catalogue, models: Models, triage: Triage) -> tuple[ClaimScorer, Models]:
     """A scorer with the claim model, or without when it does not fit the catalogue."""
     library = {"items": store.table("catalogue"), "exclusions": store.table("exclusions")}
     model = models.loaded.get("claim")
@@ -195,6 +233,14 @@ def _shadow(runtime: Runtime, name: str, load: LoadModel) -> Shadow | None:
     else:
         return Shadow(runtime.store, scorer, runtime.now)
     return None
+
+
+def tell(models: Models) -> None:
+    """Tell Prometheus which models are in force."""
+    for entity in ENTITIES:
+        model = models.loaded.get(entity)
+        metrics.model_versions().labels(entity).set(model.version or 0 if model else 0)
+    metrics.model_failures().set(len(models.failed))
 
 
 def settle() -> None:

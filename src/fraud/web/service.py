@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging.config
 import os
 
 # Read when BentoML and MLflow are imported. Nobody's claims are anybody's telemetry.
@@ -9,41 +10,56 @@ os.environ.setdefault("BENTOML_DO_NOT_TRACK", "true")
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 
 import bentoml
+from bentoml._internal.log import SERVER_LOGGING_CONFIG
 
 from fraud.config import load_settings
 from fraud.web.app import build_app
+from fraud.web.exchange.audit_settings import load_audit_settings
+from fraud.web.exposition import build_exposition
+from fraud.web.logs import line_settings
 from fraud.web.runtime import open_runtime
+from fraud.web.serving import WORKERS, cores
+from fraud.web.traces import open_traces
 
 __all__ = ["FraudService"]
 
-app = build_app()
+# The server sets its lines up anew when it starts its workers: from the same settings as ours.
+SERVER_LOGGING_CONFIG.clear()
+SERVER_LOGGING_CONFIG.update(line_settings())
+logging.config.dictConfig(SERVER_LOGGING_CONFIG)
+
+_settings = load_settings()
+app = build_app(audit=load_audit_settings(_settings.serving, _settings.pseudonym_key))
 
 
 @bentoml.service(
     name="fraud",
-    workers=1,
+    workers=int(os.environ.get(WORKERS) or cores()),
     # Beyond every limit of our own, so that a client gets our answer, and BentoML's only when all else fails.
     traffic={"timeout": 30},
     http={"host": "127.0.0.1", "port": 3000},
     # The addresses hold identifiers, which a log must not; counts and times are in the metrics.
     logging={"access": {"enabled": False}},
+    # Counted by address too, for as long as the process lives; ours are counted by call.
+    metrics={"enabled": False},
 )
 @bentoml.asgi_app(app, path="/")
+# Nearest to the class, so that it is asked first.
+@bentoml.asgi_app(build_exposition(_settings.var), path="/")
 class FraudService:
     """Scores claims; the settings are those of `fraud.toml`."""
 
     def __init__(self) -> None:
-        self.runtime = app.state.runtime = open_runtime(load_settings())
+        settings = load_settings()
+        app.state.traces = open_traces(settings.service.get("traces"))
+        self.runtime = app.state.runtime = open_runtime(settings)
 
     def __is_ready__(self) -> bool:
         return self.runtime.ready()
 
-    def __metrics__(self, figures: str) -> str:
-        """The figures for Prometheus without the addresses that name somebody; ours count by call instead."""
-        named = 'endpoint="/v1/'
-        return "".join(line for line in figures.splitlines(keepends=True) if named not in line)
-
     @bentoml.on_shutdown  # type: ignore[untyped-decorator]
     def close(self) -> None:
-        """Close the store."""
+        """Close the store, and send what is left of traces."""
         self.runtime.close()
+        if app.state.traces is not None:
+            app.state.traces.close()

@@ -8,18 +8,27 @@ from collections.abc import Mapping
 
 from fraud.config import Settings
 
-__all__ = ["command", "environment", "run"]
+__all__ = ["LISTENS_ON", "WORKERS", "command", "cores", "environment", "run"]
 
+# Says in the environment how many worker processes the server starts.
+WORKERS = "FRAUD_WORKERS"
+# Says on which address: whoever is reached over a network asks everybody for a key.
+LISTENS_ON = "FRAUD_LISTENS_ON"
 SERVICE = "fraud.web.service:FraudService"
 
 
-def run(host: str, port: int, settings: Settings) -> int:
+def cores() -> int:
+    """Processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def run(host: str, port: int, settings: Settings, workers: int | None = None) -> int:
     """Become the server: this process is replaced, so that signals reach it."""
     settings.var.mkdir(parents=True, exist_ok=True)
     sys.stdout.flush()
     sys.stderr.flush()
     line = command(host, port)
-    os.execve(line[0], line, {**os.environ, **environment(port, settings)})
+    os.execve(line[0], line, {**os.environ, **environment(port, settings, workers or cores()), LISTENS_ON: host})
 
 
 def command(host: str, port: int) -> list[str]:
@@ -27,9 +36,10 @@ def command(host: str, port: int) -> list[str]:
     return [sys.executable, "-m", "bentoml", "serve", SERVICE, "--host", host, "--port", str(port)]
 
 
-def environment(port: int, settings: Settings) -> Mapping[str, str]:
+def environment(port: int, settings: Settings, workers: int = 1) -> Mapping[str, str]:
     """What the server's workers must know: the settings in force, and where files of the server go."""
     return {
+        WORKERS: str(workers),
         "FRAUD_HOME": str(settings.home),
         "FRAUD_DATABASE_URL": settings.database_url,
         "FRAUD_TRACKING_URI": settings.tracking_uri,

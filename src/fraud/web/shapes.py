@@ -13,6 +13,7 @@ from pydantic import (
     ConfigDict,
     Field,
     PlainValidator,
+    RootModel,
     WithJsonSchema,
     create_model,
 )
@@ -20,15 +21,28 @@ from pydantic_core import PydanticCustomError
 
 from fraud.claims.checking import DOTLESS, YEARS
 from fraud.claims.schema import TABLES, Column, Kind, Table
+from fraud.scoring.shapes import ClaimBundle
 from fraud.web.problems import FAULTS
 
-__all__ = ["LONGEST_TEXT", "ClaimBody", "ClaimsBody", "Options", "ScoreBody", "read_time"]
+__all__ = [
+    "LONGEST_TEXT",
+    "BatchBody",
+    "ClaimBody",
+    "ClaimsBody",
+    "Options",
+    "Outcome",
+    "OutcomesBody",
+    "ScoreBody",
+    "bundle_of",
+    "read_time",
+]
 
 LONGEST_TEXT = 256
 # No amount or count of a claim comes near these; sums of thousands of them stay finite and exact enough.
 LARGEST = 1e12
 LARGEST_WHOLE = 2**31
 MOST_CLAIMS = 1_000
+MOST_IDS = 100
 
 _TIME = re.compile(r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?)?", re.ASCII)
 _DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
@@ -118,6 +132,14 @@ def _read_bool(value: object) -> bool:
     return value
 
 
+def _read_ids(value: object) -> list[str]:
+    if not isinstance(value, list):
+        raise _fault("not_a_list")
+    if len(value) > MOST_IDS:
+        raise _fault("too_long")
+    return [_read_text(v) for v in value]
+
+
 def _one_of(values: tuple[str, ...]) -> Callable[[object], str]:
     def read(value: object) -> str:
         if value not in values:
@@ -134,6 +156,7 @@ _READERS: dict[Kind, Callable[[object], Any]] = {
     "date": _read_day,
     "int": _read_whole,
     "bool": _read_bool,
+    "ids": _read_ids,
 }
 _SCHEMAS: dict[Kind, dict[str, Any]] = {
     "id": {"type": "string", "minLength": 1, "maxLength": LONGEST_TEXT},
@@ -142,6 +165,7 @@ _SCHEMAS: dict[Kind, dict[str, Any]] = {
     "date": {"type": "string", "format": "date"},
     "int": {"type": "integer", "minimum": 0, "maximum": LARGEST_WHOLE},
     "bool": {"type": "boolean"},
+    "ids": {"type": "array", "maxItems": MOST_IDS, "items": {"type": "string", "minLength": 1}},
 }
 _NUMBERS = ("money", "float")
 
@@ -207,6 +231,7 @@ Claim = _row("Claim", "claims")
 Line = _row("Line", "lines")
 Diagnosis = _row("Diagnosis", "diagnoses")
 Procedure = _row("Procedure", "procedures")
+Outcome = _row("Outcome", "outcomes")
 
 
 def _none_as(value: Any) -> Callable[[Any], Any]:
@@ -217,8 +242,9 @@ def _none_as(value: Any) -> Callable[[Any], Any]:
 class Options(_Body):
     """How to answer."""
 
-    explain: Literal["none", "reasons", "full"] = Field(
-        default="reasons", description="no reasons, at most four, or every signal with its contribution"
+    explain: Literal["none", "flagged", "reasons", "full"] = Field(
+        default="flagged",
+        description="no reasons, at most four where the action is not pass, at most four always, or every signal",
     )
     locale: Literal["en", "zh-CN"] = Field(default="en", description="language of the sentences")
     store: bool = Field(default=True, description="keep the claim as history once it is scored")
@@ -242,7 +268,30 @@ class ScoreBody(ClaimBody):
     options: Annotated[Options, BeforeValidator(_none_as(dict))] = Options()
 
 
+class BatchBody(RootModel[list[ScoreBody]]):
+    """Claims to score; each is read, and answers, for itself."""
+
+    root: list[ScoreBody] = Field(min_length=1, max_length=MOST_CLAIMS)
+
+
 class ClaimsBody(_Body):
     """Settled claims to add to the history."""
 
     claims: list[ClaimBody] = Field(min_length=1, max_length=MOST_CLAIMS)
+
+
+class OutcomesBody(_Body):
+    """What investigations found."""
+
+    outcomes: list[Outcome] = Field(min_length=1, max_length=MOST_CLAIMS)  # type: ignore[valid-type]
+
+
+def bundle_of(read: ClaimBody) -> ClaimBundle:
+    """The claim and its items with every canonical column; items are told which claim they belong to."""
+    claim = vars(read.claim)
+    own = {"claim_id": claim["claim_id"]}
+
+    def rows(items: list[Any]) -> tuple[dict[str, Any], ...]:
+        return tuple(vars(i) | own for i in items)
+
+    return ClaimBundle(claim, rows(read.lines), rows(read.diagnoses), rows(read.procedures))

@@ -1,0 +1,126 @@
+"""Each call as one value: what is sent, and how its answer is read; the same for both clients."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
+from urllib.parse import quote
+
+from fraud.client.problems import problem_of
+
+if TYPE_CHECKING:
+    import httpx
+
+    from fraud.client import shapes
+
+__all__ = ["Ask", "Entity", "Explain", "Format", "Locale", "MOST_CLAIMS"]
+
+_Answer = TypeVar("_Answer")
+Entity = Literal["provider", "patient", "physician"]
+Explain = Literal["none", "flagged", "reasons", "full"]
+Format = Literal["json", "html", "pdf"]
+Locale = Literal["en", "zh-CN"]
+# Claims that one request may carry.
+MOST_CLAIMS = 1_000
+_MEDIA_TYPES = {"json": "application/json", "html": "text/html", "pdf": "application/pdf"}
+
+
+@dataclass(frozen=True)
+class Ask(Generic[_Answer]):
+    """One call. `keyed` calls carry an `Idempotency-Key`, the same in every trial."""
+
+    method: str
+    path: str
+    read: Callable[[httpx.Response], _Answer]
+    body: bytes | None = None
+    query: Mapping[str, str] = field(default_factory=dict)
+    accept: str = "application/json"
+    keyed: bool = False
+
+    def answer(self, response: httpx.Response) -> _Answer:
+        """The answer; raises `FraudProblem` when it is a problem."""
+        if response.is_success:
+            return self.read(response)
+        raise problem_of(response)
+
+
+def score(
+    claim: Mapping[str, Any],
+    lines: Sequence[Mapping[str, Any]],
+    diagnoses: Sequence[Mapping[str, Any]],
+    procedures: Sequence[Mapping[str, Any]],
+    options: Mapping[str, Any],
+) -> Ask[shapes.ClaimScore]:
+    """`POST /v1/claims/score`."""
+    body = {"claim": claim, "lines": lines, "diagnoses": diagnoses, "procedures": procedures, "options": options}
+    return Ask("POST", "/v1/claims/score", _json, _bytes(body), keyed=True)
+
+
+def score_batch(bodies: Sequence[Mapping[str, Any]]) -> Ask[list[shapes.ClaimScore | shapes.ItemProblem]]:
+    """`POST /v1/claims/score-batch`."""
+    return Ask("POST", "/v1/claims/score-batch", _json, _bytes(list(bodies)), keyed=True)
+
+
+def add_claims(bodies: Sequence[Mapping[str, Any]]) -> Ask[shapes.AddedAnswer]:
+    """`POST /v1/claims`."""
+    return Ask("POST", "/v1/claims", _json, _bytes({"claims": list(bodies)}), keyed=True)
+
+
+def outcomes(rows: Sequence[Mapping[str, Any]]) -> Ask[shapes.OutcomesAnswer]:
+    """`POST /v1/outcomes`."""
+    return Ask("POST", "/v1/outcomes", _json, _bytes({"outcomes": list(rows)}))
+
+
+def decision(request_id: str) -> Ask[shapes.ClaimScore]:
+    """`GET /v1/decisions/{request_id}`."""
+    return Ask("GET", f"/v1/decisions/{_part(request_id)}", _json)
+
+
+def risk(entity: Entity, entity_id: str, locale: Locale) -> Ask[shapes.EntityRisk]:
+    """`GET /v1/{entity}s/{entity_id}/risk`."""
+    return Ask("GET", f"/v1/{entity}s/{_part(entity_id)}/risk", _json, query={"locale": locale})
+
+
+def report(claim_id: str, format: Format, locale: Locale) -> Ask[Any]:
+    """`GET /v1/claims/{claim_id}/report`."""
+    read: Callable[[httpx.Response], Any] = {"json": _json, "html": _text, "pdf": _raw}[format]
+    path = f"/v1/claims/{_part(claim_id)}/report"
+    return Ask("GET", path, read, query={"locale": locale}, accept=_MEDIA_TYPES[format])
+
+
+def model() -> Ask[shapes.ModelAnswer]:
+    """`GET /v1/model`."""
+    return Ask("GET", "/v1/model", _json)
+
+
+def _part(value: str) -> str:
+    return quote(value, safe="")
+
+
+def _bytes(body: object) -> bytes:
+    return json.dumps(body, default=_plain, ensure_ascii=False, allow_nan=False).encode()
+
+
+def _plain(value: object) -> Any:
+    """Times as the service reads them, and numbers of other libraries as plain ones."""
+    if isinstance(value, (datetime, date)):
+        return value.isoformat()
+    plain = getattr(value, "item", None)
+    if callable(plain):
+        return plain()
+    raise TypeError(f"{type(value).__name__} cannot be sent as JSON")
+
+
+def _json(response: httpx.Response) -> Any:
+    return response.json()
+
+
+def _text(response: httpx.Response) -> str:
+    return response.text
+
+
+def _raw(response: httpx.Response) -> bytes:
+    return response.content

@@ -1,0 +1,90 @@
+"""Requests that wait are taken together: one query, one prediction and one commit serve all of them.
+
+Nobody waits for company: a request that comes alone is worked on at once. While work is under way others gather,
+and when the worker is free again it takes all that are there.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, Future
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+from fraud.web import metrics
+
+__all__ = ["Batcher"]
+
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
+
+
+@dataclass(frozen=True)
+class _Waiting(Generic[_Item, _Result]):
+    item: _Item
+    future: Future[_Result] = field(default_factory=Future)
+
+
+class Batcher(Generic[_Item, _Result]):
+    """Works on items in batches of at most `most`; each gets its result, or the error that is given for it.
+
+    A batch is computed while `turn` is held, and recorded after that. `compute` makes of the items whatever `record`
+    turns into one result or exception for each, in order. An item that is cancelled while it waits is left out.
+    One batch at a time: two that take turns would each be half as large, and cost more than the disk makes them wait.
+    """
+
+    def __init__(
+        self,
+        pool: Executor,
+        turn: Callable[[], Any],
+        compute: Callable[[Sequence[_Item]], Any],
+        record: Callable[[Any], Sequence[_Result | Exception]],
+        most: int = 64,
+    ) -> None:
+        self._pool, self._turn, self._most = pool, turn, most
+        self._compute, self._record = compute, record
+        self._queue: deque[_Waiting[_Item, _Result]] = deque()
+        self._lock = threading.Lock()
+        self._works = False
+
+    def submit(self, item: _Item) -> Future[_Result]:
+        """The item's result, once its batch is recorded."""
+        waiting: _Waiting[_Item, _Result] = _Waiting(item)
+        with self._lock:
+            self._queue.append(waiting)
+            metrics.waiting().set(len(self._queue))
+            begins, self._works = not self._works, True
+        if begins:
+            self._pool.submit(self._work)
+        return waiting.future
+
+    def _work(self) -> None:
+        while taken := self._take():
+            for waiting, result in zip(taken, self._results([w.item for w in taken]), strict=True):
+                if isinstance(result, Exception):
+                    waiting.future.set_exception(result)
+                else:
+                    waiting.future.set_result(result)
+
+    def _results(self, items: Sequence[_Item]) -> Sequence[_Result | Exception]:
+        try:
+            with self._turn():
+                made = self._compute(items)
+            return self._record(made)
+        except Exception as error:
+            return [error] * len(items)
+
+    def _take(self) -> list[_Waiting[_Item, _Result]]:
+        """All that wait; when there are none, the work has ended."""
+        with self._lock:
+            taken: list[_Waiting[_Item, _Result]] = []
+            while self._queue and len(taken) < self._most:
+                waiting = self._queue.popleft()
+                # Whoever gave up meanwhile is not worked for.
+                if waiting.future.set_running_or_notify_cancel():
+                    taken.append(waiting)
+            metrics.waiting().set(len(self._queue))
+            self._works = bool(taken)
+            return taken
