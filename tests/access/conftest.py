@@ -10,10 +10,10 @@ import pytest
 from fraud.scoring.scorer import ClaimScorer
 from fraud.signals.catalogue import Catalogue, load_catalogue
 from fraud.store import Keys, Store
-from fraud.web.access import Guard
+from fraud.web.access.guard import Guard
 from fraud.web.app import build_app
-from fraud.web.door import Door
-from fraud.web.runtime import Models, Runtime
+from fraud.web.running.door import Door
+from fraud.web.running.runtime import Models, Runtime
 from tests.access.parts import Clock, Ticks
 from tests.store.servers import Server, server_of_the_run
 from tests.web.client import Client

@@ -14,11 +14,11 @@ from fraud.errors import SpecError
 from fraud.store import Keys, Ledger, Store
 from fraud.store.keys import ROLES
 from fraud.store.ledger import Record, Seal
-from fraud.web.access import RULES, Guard, demands_of, is_local
-from fraud.web.accounts import LedgerAnswer
+from fraud.web.access.guard import RULES, Guard, demands_of, is_local
 from fraud.web.app import CALLS
-from fraud.web.problems import Problem
-from fraud.web.runtime import Runtime
+from fraud.web.bodies.problems import Problem
+from fraud.web.calls.accounts import LedgerAnswer
+from fraud.web.running.runtime import Runtime
 from tests.access.parts import Clock, Ticks, bearer
 from tests.store.made import bundle, row
 from tests.web.client import Client, body, check_problem

@@ -12,8 +12,8 @@ import pytest
 
 from fraud.store import Keys, Store
 from fraud.web.app import CALLS
-from fraud.web.logs import JsonLines, TextLines
-from fraud.web.runtime import Runtime
+from fraud.web.running.runtime import Runtime
+from fraud.web.telemetry.logs import JsonLines, TextLines
 from tests.access.parts import bearer
 from tests.web.client import Client, body
 

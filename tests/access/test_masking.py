@@ -10,11 +10,11 @@ import pytest
 from fraud.claims.pseudonyms import PERSONAL
 from fraud.explaining.explanation import Explanation, Fact, Provenance
 from fraud.signals.evidence import Evidence
-from fraud.web.access import OPEN, Caller
-from fraud.web.masking import IDENTIFYING, masked
-from fraud.web.messages import Incoming
-from fraud.web.risks import _shown
-from fraud.web.runtime import Runtime
+from fraud.web.access.guard import OPEN, Caller
+from fraud.web.access.masking import IDENTIFYING, masked
+from fraud.web.bodies.messages import Incoming
+from fraud.web.calls.risks import _shown
+from fraud.web.running.runtime import Runtime
 
 MADE = Provenance("r", "", "", datetime(2026, 1, 1), "fraud report patient zhang-san")
 ROWS = pa.table({"claim_id": ["c-1", "c-2"], "patient_id": ["zhang-san", None], "other_id": ["li-si", "li-si"]})

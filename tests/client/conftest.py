@@ -7,7 +7,7 @@ import pytest
 from fraud.scoring.scorer import ClaimScorer
 from fraud.store import Store
 from fraud.web.app import build_app
-from fraud.web.door import Door
+from fraud.web.running.door import Door
 from tests.client.moody import MoodyServer
 from tests.exchange.rooms import listening, runtime_on, small_catalogue
 

@@ -7,9 +7,9 @@ import orjson
 
 import fraud.client.shapes
 from fraud.client.asks import MOST_CLAIMS, Entity, Explain, Locale
+from fraud.web.bodies.shapes import MOST_CLAIMS as MOST_OF_THE_SERVICE
 from fraud.web.exchange.typed import module
 from fraud.web.openapi import description
-from fraud.web.shapes import MOST_CLAIMS as MOST_OF_THE_SERVICE
 
 
 def test_the_shapes_of_the_client_are_those_that_the_service_describes() -> None:

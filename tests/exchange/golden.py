@@ -14,7 +14,7 @@ from typing import Any
 from fraud.scoring.scorer import ClaimScorer
 from fraud.store import Store
 from fraud.web.app import build_app
-from fraud.web.door import Door
+from fraud.web.running.door import Door
 from tests.exchange.messages import BEFORE, COURSE, FEEDBACK, FHIR
 from tests.exchange.rooms import runtime_on, small_catalogue
 from tests.web.client import Client

@@ -15,7 +15,7 @@ from starlette.applications import Starlette
 from fraud.scoring.scorer import ClaimScorer
 from fraud.signals.catalogue import Catalogue, load_catalogue
 from fraud.store import Store
-from fraud.web.runtime import Models, Runtime
+from fraud.web.running.runtime import Models, Runtime
 from tests.web.room import write_room
 
 HOST = "127.0.0.1"

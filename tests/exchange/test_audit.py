@@ -17,10 +17,10 @@ from fraud.scoring.scorer import ClaimScorer
 from fraud.signals.catalogue import Catalogue
 from fraud.store import Store, StoreBusyError
 from fraud.web.app import build_app
-from fraud.web.door import Door
 from fraud.web.exchange.audit_settings import AuditSettings, load_audit_settings
 from fraud.web.exchange.audit_shapes import AuditAnswer
-from fraud.web.runtime import Runtime
+from fraud.web.running.door import Door
+from fraud.web.running.runtime import Runtime
 from tests.exchange.golden import CALLS, DECISION, FOLDER, answered, request
 from tests.exchange.messages import (
     BEFORE,

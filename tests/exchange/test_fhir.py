@@ -19,9 +19,9 @@ from fraud.signals.catalogue import Catalogue
 from fraud.store import Store
 from fraud.store.versions import StoredBundle
 from fraud.web.app import build_app
-from fraud.web.door import Door
 from fraud.web.exchange.audit_settings import load_audit_settings
-from fraud.web.runtime import Runtime
+from fraud.web.running.door import Door
+from fraud.web.running.runtime import Runtime
 from tests.exchange.messages import FHIR, fhir_claim, item
 from tests.exchange.rooms import runtime_on
 from tests.web.client import Client

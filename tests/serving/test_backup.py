@@ -17,7 +17,7 @@ from fraud.signals.catalogue import Catalogue
 from fraud.store import Store
 from fraud.store.backups import back_up, file_of
 from fraud.web.app import build_app
-from fraud.web.runtime import Models, Runtime
+from fraud.web.running.runtime import Models, Runtime
 from tests.web.client import Client, body
 
 SCORE = "/v1/claims/score"

@@ -14,8 +14,8 @@ import yaml
 from prometheus_client import REGISTRY
 from prometheus_client.parser import text_string_to_metric_families
 
-from fraud.web import metrics
-from fraud.web.exposition import exposition
+from fraud.web.telemetry import metrics
+from fraud.web.telemetry.exposition import exposition
 
 ROOT = Path(__file__).resolve().parents[2]
 SERVING = ROOT / "serving"
@@ -90,7 +90,7 @@ def test_every_expression_names_figures_and_labels_that_there_are(
 
 def test_label_values_in_expressions_are_ones_that_the_service_uses() -> None:
     from fraud.web.app import CALLS
-    from fraud.web.problems import PROBLEMS
+    from fraud.web.bodies.problems import PROBLEMS
 
     values = {
         "call": {name for _, _, name, _ in CALLS},

@@ -14,8 +14,8 @@ from sqlalchemy.exc import OperationalError
 
 from fraud.errors import SpecError
 from fraud.store import Store, StoreBusyError
-from fraud.web import logs
-from fraud.web.logs import JsonLines, TextLines, clean, line_settings
+from fraud.web.telemetry import logs
+from fraud.web.telemetry.logs import JsonLines, TextLines, clean, line_settings
 from tests.web.client import Client, body
 
 SCORE = "/v1/claims/score"

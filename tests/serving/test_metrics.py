@@ -19,12 +19,12 @@ from prometheus_client.parser import text_string_to_metric_families
 from fraud.scoring.scorer import ClaimScorer
 from fraud.signals.catalogue import Catalogue
 from fraud.store import Store
-from fraud.web import exposition as module
 from fraud.web.app import CALLS, build_app
-from fraud.web.batching import Batcher
-from fraud.web.exposition import exposition
-from fraud.web.problems import PROBLEMS
-from fraud.web.runtime import Models, Runtime
+from fraud.web.bodies.problems import PROBLEMS
+from fraud.web.running.batching import Batcher
+from fraud.web.running.runtime import Models, Runtime
+from fraud.web.telemetry import exposition as module
+from fraud.web.telemetry.exposition import exposition
 from tests.web.client import JSON, Client, body
 
 SCORE = "/v1/claims/score"
@@ -181,11 +181,11 @@ def test_where_the_system_tells_nothing_the_rest_is_told_all_the_same(
 _WORKER = """
 import os, sys
 from pathlib import Path
-from fraud.web import metrics
+from fraud.web.telemetry import metrics
 metrics.in_flight().inc(3)
 metrics.replays().inc(2)
 metrics.requests().labels("score").observe(0.01)
-from fraud.web.exposition import exposition
+from fraud.web.telemetry.exposition import exposition
 sys.stdout.buffer.write(exposition(Path(sys.argv[1])))
 """
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from fraud.web.batching import Batcher
+from fraud.web.running.batching import Batcher
 
 
 class Work:

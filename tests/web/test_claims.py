@@ -13,11 +13,11 @@ import httpx
 import pytest
 
 from fraud.store import Store
-from fraud.web.answers import AddedAnswer, ClaimScore, ModelAnswer
 from fraud.web.app import build_app
-from fraud.web.bodies import MOST_BYTES
-from fraud.web.door import Door
-from fraud.web.runtime import Models, Runtime
+from fraud.web.bodies.answers import AddedAnswer, ClaimScore, ModelAnswer
+from fraud.web.bodies.reading import MOST_BYTES
+from fraud.web.running.door import Door
+from fraud.web.running.runtime import Models, Runtime
 from tests.web.client import Client, body, check_problem
 
 SCORE, ADD = "/v1/claims/score", "/v1/claims"

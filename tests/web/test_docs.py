@@ -18,8 +18,8 @@ from fraud.client import FraudClient
 from fraud.scoring.scorer import ClaimScorer
 from fraud.store import Store
 from fraud.web.app import CALLS, build_app
-from fraud.web.door import Door
 from fraud.web.openapi import description
+from fraud.web.running.door import Door
 from tests.exchange.rooms import listening, runtime_on, small_catalogue
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs/api.md").read_text("utf-8")

@@ -18,10 +18,10 @@ from fraud.scoring.sample import claim_body, recent_claims
 from fraud.scoring.scorer import ClaimScorer
 from fraud.signals.catalogue import Catalogue
 from fraud.store import Store
-from fraud.web.answers import ClaimScore, EntityRisk, ModelAnswer
 from fraud.web.app import build_app
-from fraud.web.door import Door
-from fraud.web.runtime import Models, Runtime, load_models
+from fraud.web.bodies.answers import ClaimScore, EntityRisk, ModelAnswer
+from fraud.web.running.door import Door
+from fraud.web.running.runtime import Models, Runtime, load_models
 from tests.web.client import JSON, Client, check_problem
 
 SCORE = "/v1/claims/score"

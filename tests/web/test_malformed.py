@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fraud.claims.schema import TABLES
-from fraud.web.problems import FAULTS, PROBLEMS
+from fraud.web.bodies.problems import FAULTS, PROBLEMS
 from tests.web.client import GOOD, JSON, Client, body, check_problem
 
 SCORE = "/v1/claims/score"

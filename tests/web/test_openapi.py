@@ -9,8 +9,8 @@ import pytest
 
 from fraud.claims.schema import TABLES
 from fraud.web.app import CALLS
+from fraud.web.bodies.problems import FAULTS, PROBLEMS
 from fraud.web.openapi import description
-from fraud.web.problems import FAULTS, PROBLEMS
 from tests.web.client import GOOD, Client, body
 
 

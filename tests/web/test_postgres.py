@@ -12,8 +12,8 @@ from fraud.scoring.scorer import ClaimScorer
 from fraud.signals.catalogue import Catalogue, load_catalogue
 from fraud.store import Store
 from fraud.web.app import build_app
-from fraud.web.door import Door
-from fraud.web.runtime import Models, Runtime
+from fraud.web.running.door import Door
+from fraud.web.running.runtime import Models, Runtime
 from tests.store.servers import Server
 from tests.web.client import Client, body, check_problem
 from tests.web.room import write_room

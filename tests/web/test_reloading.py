@@ -19,8 +19,8 @@ from fraud.learning.model import FittedModel
 from fraud.learning.tracking import client_of
 from fraud.signals.catalogue import load_catalogue
 from fraud.web.app import build_app
-from fraud.web.reloading import Reloader, files_of
-from fraud.web.runtime import Runtime, open_runtime
+from fraud.web.running.reloading import Reloader, files_of
+from fraud.web.running.runtime import Runtime, open_runtime
 from tests.learning.town import write_room
 from tests.once import once
 from tests.web.client import Client, body

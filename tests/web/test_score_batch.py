@@ -14,11 +14,11 @@ from fraud.scoring.scorer import ClaimScorer
 from fraud.scoring.shapes import ClaimBundle, History
 from fraud.signals.catalogue import load_catalogue
 from fraud.store import Store
-from fraud.web.answers import ClaimScore, ItemProblem
 from fraud.web.app import ACCEPTED, build_app
-from fraud.web.company import with_company
-from fraud.web.door import Door
-from fraud.web.runtime import Models, Runtime
+from fraud.web.bodies.answers import ClaimScore, ItemProblem
+from fraud.web.calls.company import with_company
+from fraud.web.running.door import Door
+from fraud.web.running.runtime import Models, Runtime
 from tests.store.made import bundle, claim
 from tests.web.client import JSON, Client, body, check_problem
 from tests.web.room import write_room

@@ -22,10 +22,10 @@ from fraud.scoring.shapes import ClaimBundle, History
 from fraud.scoring.snapshots import snapshots_of
 from fraud.signals.catalogue import Catalogue
 from fraud.store import Store
-from fraud.web import shadow as shadow_module
 from fraud.web.app import build_app
-from fraud.web.runtime import Models, Runtime
-from fraud.web.shadow import Shadow
+from fraud.web.running import shadow as shadow_module
+from fraud.web.running.runtime import Models, Runtime
+from fraud.web.running.shadow import Shadow
 from tests.learning.town import write_room
 from tests.web.client import Client, body
 from tests.web.models import small_model
@@ -98,8 +98,8 @@ def test_an_answer_is_the_same_byte_for_byte_with_and_without_a_shadow(
     tmp_path: Path, room: Catalogue, champion: ClaimScorer, other: ClaimScorer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # What differs between any two answers: the id of the request and the time that it took.
-    monkeypatch.setattr("fraud.web.scoring.uuid4", lambda: SimpleNamespace(hex="the-same"))
-    for module in ("fraud.web.scoring", "fraud.scoring.scorer"):
+    monkeypatch.setattr("fraud.web.calls.scoring.uuid4", lambda: SimpleNamespace(hex="the-same"))
+    for module in ("fraud.web.calls.scoring", "fraud.scoring.scorer"):
         monkeypatch.setattr(f"{module}.perf_counter", lambda: 0.0)
     answers = []
     for name in ("without", "with"):

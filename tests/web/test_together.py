@@ -19,12 +19,12 @@ from fraud.scoring.shapes import History, Row
 from fraud.scoring.triage import Triage
 from fraud.signals.catalogue import Catalogue
 from fraud.store import Store, StoreBusyError
-from fraud.web.answers import ClaimScore
 from fraud.web.app import build_app
-from fraud.web.deadlines import HistoryReader
-from fraud.web.door import Door
-from fraud.web.runtime import Models, Runtime
-from fraud.web.warming import warm_up
+from fraud.web.bodies.answers import ClaimScore
+from fraud.web.running.deadlines import HistoryReader
+from fraud.web.running.door import Door
+from fraud.web.running.runtime import Models, Runtime
+from fraud.web.running.warming import warm_up
 from tests.learning.town import write_room
 from tests.web.client import Client, body, check_problem
 from tests.web.models import small_model, small_novelty

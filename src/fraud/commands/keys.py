@@ -40,7 +40,7 @@ def who(by: str | None) -> str:
 def tell_access(settings: Settings, host: str) -> None:
     """Say who may call a service that starts: loudly where it is everybody, or nobody."""
     from fraud.store import Keys, Store
-    from fraud.web.access import demands_of
+    from fraud.web.access.guard import demands_of
 
     demanded = demands_of(settings.service, host)["demand"] == "required"
     with Store(settings.database_url) as store:
@@ -64,7 +64,7 @@ def _keys() -> Iterator[Keys]:
 
 @app.command()
 def add(
-    name: Annotated[str, typer.Argument(help="Whom the key is for, as claims-east or li.na.")],
+    name: Annotated[str, typer.Argument(help="Whom the key is for, as claims-east or audit-desk.")],
     role: Annotated[
         str, typer.Option(help="claims-system, investigator, supervisor, data-scientist, auditor or admin.")
     ],
@@ -79,7 +79,7 @@ def add(
 
     \b
     fraud keys add claims-east --role claims-system --region '33*'
-    fraud keys add li.na --role investigator --days 90
+    fraud keys add audit-desk --role investigator --days 90
     curl -H "Authorization: Bearer $KEY" localhost:3000/v1/model
 
     From the first key on, the service asks everybody for one.

@@ -14,28 +14,28 @@ from starlette.applications import Starlette
 from starlette.convertors import StringConvertor, register_url_convertor
 from starlette.datastructures import State
 from starlette.exceptions import HTTPException
-from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Match, Route
 
-from fraud.web import accounts, calls, logs, metrics, scoring, traces
-from fraud.web.batching import Batcher
-from fraud.web.bodies import Accepted, read_body
-from fraud.web.calls import Incoming, Reply
-from fraud.web.door import Door
+from fraud.web.bodies.messages import Incoming, Reply
+from fraud.web.bodies.mishaps import problem_of, reply_of
+from fraud.web.bodies.problems import Problem
+from fraud.web.bodies.reading import Accepted, read_body
+from fraud.web.calls import accounts, claims, scoring
+from fraud.web.calls.idempotency import key_of, still_running
+from fraud.web.calls.reports import claim_report
+from fraud.web.calls.risks import entity_risk
+from fraud.web.calls.score_batch import BATCH, score_batch
 from fraud.web.exchange import neighbours as exchange
 from fraud.web.exchange.audit_settings import AuditSettings, load_audit_settings
 from fraud.web.exchange.neighbours import neighbours
 from fraud.web.exchange.outcomes import add_outcomes
-from fraud.web.idempotency import key_of, still_running
-from fraud.web.mishaps import problem_of, reply_of
 from fraud.web.openapi import description
-from fraud.web.problems import Problem
-from fraud.web.reports import claim_report
-from fraud.web.risks import entity_risk
-from fraud.web.runtime import ENTITIES, Runtime
-from fraud.web.score_batch import BATCH, score_batch
+from fraud.web.running.batching import Batcher
+from fraud.web.running.door import Door
+from fraud.web.running.runtime import ENTITIES, Runtime
+from fraud.web.telemetry import logs, metrics, traces
 
 __all__ = ["CALLS", "build_app"]
 
@@ -51,14 +51,14 @@ def docs(runtime: Runtime, incoming: Incoming) -> Reply:
 
 # Address, method, name of the call, what does it.
 OWN_CALLS: tuple[tuple[str, str, str, Work], ...] = (
-    ("/v1/claims/score", "POST", "score", calls.score),
+    ("/v1/claims/score", "POST", "score", claims.score),
     ("/v1/claims/score-batch", "POST", "score_batch", score_batch),
-    ("/v1/claims", "POST", "add_claims", calls.add_claims),
-    ("/v1/decisions/{request_id}", "GET", "decision", calls.decision),
+    ("/v1/claims", "POST", "add_claims", claims.add_claims),
+    ("/v1/decisions/{request_id}", "GET", "decision", claims.decision),
     ("/v1/claims/{claim_id}/report", "GET", "claim_report", claim_report),
     *((f"/v1/{e}s/{{entity_id}}/risk", "GET", f"{e}_risk", partial(entity_risk, e)) for e in ENTITIES[1:]),
     ("/v1/outcomes", "POST", "outcomes", add_outcomes),
-    ("/v1/model", "GET", "model", calls.model),
+    ("/v1/model", "GET", "model", claims.model),
     ("/v1/ledger", "GET", "ledger", accounts.entries),
     ("/docs.json", "GET", "docs", docs),
 )
@@ -70,8 +70,6 @@ SECONDS: Mapping[str, float] = {"score_batch": 25.0, **exchange.SECONDS}
 # Calls whose requests are worked on together when they come at the same time. A caller with bounds goes alone:
 # what it sends has to be checked first.
 TOGETHER = frozenset({"score"})
-# Around every call, the outermost first.
-MIDDLEWARE: tuple[Middleware, ...] = ()
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._~-]{1,128}")
 
 
@@ -96,7 +94,6 @@ def build_app(
     routes.append(Route("/{path:elsewhere}", _elsewhere, methods=_METHODS))
     app = Starlette(
         routes=routes,
-        middleware=MIDDLEWARE,
         exception_handlers={HTTPException: _http_problem},  # type: ignore[dict-item]
         lifespan=_lifespan,
     )

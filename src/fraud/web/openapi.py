@@ -10,11 +10,11 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from fraud import __version__
-from fraud.web.accounts import MOST, LedgerAnswer
-from fraud.web.answers import AddedAnswer, BatchAnswer, ClaimScore, EntityRisk, ModelAnswer, ProblemAnswer
+from fraud.web.bodies.answers import AddedAnswer, BatchAnswer, ClaimScore, EntityRisk, ModelAnswer, ProblemAnswer
+from fraud.web.bodies.problems import FAULTS, PROBLEMS
+from fraud.web.bodies.shapes import BatchBody, ClaimBody, ClaimsBody, ScoreBody
+from fraud.web.calls.accounts import MOST, LedgerAnswer
 from fraud.web.exchange import openapi as exchange
-from fraud.web.problems import FAULTS, PROBLEMS
-from fraud.web.shapes import BatchBody, ClaimBody, ClaimsBody, ScoreBody
 
 __all__ = ["description"]
 

@@ -15,11 +15,11 @@ from bentoml._internal.log import SERVER_LOGGING_CONFIG
 from fraud.config import load_settings
 from fraud.web.app import build_app
 from fraud.web.exchange.audit_settings import load_audit_settings
-from fraud.web.exposition import build_exposition
-from fraud.web.logs import line_settings
-from fraud.web.runtime import open_runtime
+from fraud.web.running.runtime import open_runtime
 from fraud.web.serving import WORKERS, cores
-from fraud.web.traces import open_traces
+from fraud.web.telemetry.exposition import build_exposition
+from fraud.web.telemetry.logs import line_settings
+from fraud.web.telemetry.traces import open_traces
 
 __all__ = ["FraudService"]
 

@@ -19,17 +19,17 @@ import orjson
 from fraud.claims.pseudonyms import mask
 from fraud.errors import Fault
 from fraud.store.outcomes import Feedback
-from fraud.web.answers import as_bytes
-from fraud.web.bodies import parsed
+from fraud.web.bodies.answers import as_bytes
+from fraud.web.bodies.messages import Incoming, Reply
+from fraud.web.bodies.problems import Problem
+from fraud.web.bodies.reading import parsed
+from fraud.web.bodies.shapes import Options
 from fraud.web.exchange.audit_request import Asked, Audit, read_envelope, read_request
 from fraud.web.exchange.audit_result import decision_of, results_of
 from fraud.web.exchange.audit_settings import AuditSettings
 from fraud.web.exchange.judging import judged
 from fraud.web.exchange.reading import Reader
-from fraud.web.messages import Incoming, Reply
-from fraud.web.problems import Problem
-from fraud.web.runtime import Runtime
-from fraud.web.shapes import Options
+from fraud.web.running.runtime import Runtime
 
 if TYPE_CHECKING:
     from prometheus_client import Counter

@@ -9,12 +9,12 @@ from typing import Any
 
 from fraud.errors import Fault, FraudError
 from fraud.scoring.shapes import ClaimBundle
+from fraud.web.bodies.faults import checked
+from fraud.web.bodies.problems import Problem
+from fraud.web.bodies.shapes import ClaimBody, bundle_of
 from fraud.web.exchange.audit_settings import SCENES, AuditSettings
 from fraud.web.exchange.judging import Beside, party
 from fraud.web.exchange.reading import Reader, plain_code, pseudonymous
-from fraud.web.faults import checked
-from fraud.web.problems import Problem
-from fraud.web.shapes import ClaimBody, bundle_of
 
 __all__ = ["Audit", "Asked", "Envelope", "UnnamedError", "read_envelope", "read_request"]
 

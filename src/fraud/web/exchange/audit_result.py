@@ -7,7 +7,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 from fraud.signals.catalogue import Catalogue
-from fraud.web.answers import LANGUAGES
+from fraud.web.bodies.answers import LANGUAGES
 from fraud.web.exchange.audit_request import Asked, Audit
 from fraud.web.exchange.audit_settings import AuditSettings
 

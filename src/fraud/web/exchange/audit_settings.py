@@ -13,7 +13,7 @@ from typing import Any
 from fraud.claims.schema import TABLES
 from fraud.claims.violations import violation_names
 from fraud.errors import SpecError, nearest
-from fraud.web.answers import LANGUAGES
+from fraud.web.bodies.answers import LANGUAGES
 
 __all__ = ["FILE", "AuditSettings", "load_audit_settings"]
 

@@ -6,17 +6,17 @@ from dataclasses import dataclass, replace
 
 import orjson
 
-from fraud.web.answers import as_bytes
-from fraud.web.bodies import MOST_LINES, parsed
-from fraud.web.calls import chosen_locale
+from fraud.web.bodies.answers import as_bytes
+from fraud.web.bodies.messages import Incoming, Reply
+from fraud.web.bodies.problems import Problem
+from fraud.web.bodies.reading import MOST_LINES, parsed
+from fraud.web.bodies.shapes import Options
+from fraud.web.calls.claims import chosen_locale
+from fraud.web.calls.idempotency import digest_of, key_of
 from fraud.web.exchange.fhir_answer import MEDIA_TYPE, claim_response, operation_outcome
 from fraud.web.exchange.fhir_claim import read_claim
 from fraud.web.exchange.judging import judged
-from fraud.web.idempotency import digest_of, key_of
-from fraud.web.messages import Incoming, Reply
-from fraud.web.problems import Problem
-from fraud.web.runtime import Runtime
-from fraud.web.shapes import Options
+from fraud.web.running.runtime import Runtime
 
 __all__ = ["FhirInterface", "refused"]
 

@@ -9,8 +9,8 @@ import orjson
 
 from fraud.errors import Fault
 from fraud.scoring.shapes import ClaimBundle
-from fraud.web.answers import LANGUAGES
-from fraud.web.problems import Problem
+from fraud.web.bodies.answers import LANGUAGES
+from fraud.web.bodies.problems import Problem
 
 __all__ = ["MEDIA_TYPE", "claim_response", "operation_outcome"]
 

@@ -9,12 +9,12 @@ from typing import Any
 
 from fraud.errors import Fault
 from fraud.scoring.shapes import ClaimBundle
+from fraud.web.bodies.faults import checked
+from fraud.web.bodies.problems import FAULTS, Problem
+from fraud.web.bodies.shapes import ClaimBody, bundle_of
 from fraud.web.exchange.fhir_shapes import expression, structure
 from fraud.web.exchange.judging import Beside, party
 from fraud.web.exchange.reading import clean, plain_code, pseudonymous
-from fraud.web.faults import checked
-from fraud.web.problems import FAULTS, Problem
-from fraud.web.shapes import ClaimBody, bundle_of
 
 __all__ = ["Submitted", "read_claim"]
 

@@ -18,8 +18,8 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 
 from fraud.claims.checking import YEARS
 from fraud.errors import Fault
-from fraud.web.faults import found
-from fraud.web.problems import FAULTS
+from fraud.web.bodies.faults import found
+from fraud.web.bodies.problems import FAULTS
 
 __all__ = ["ClaimResource", "expression", "structure"]
 

@@ -14,11 +14,11 @@ from fraud.claims.schema import TABLES
 from fraud.scoring.shapes import ClaimBundle, History, Row
 from fraud.store.history import PAST_DAYS, PAST_LINES_DAYS
 from fraud.store.versions import as_json
-from fraud.web.idempotency import told_again
-from fraud.web.messages import Reply
-from fraud.web.runtime import Runtime
-from fraud.web.scoring import Asked, Judged, judge, recorded
-from fraud.web.shapes import Options
+from fraud.web.bodies.messages import Reply
+from fraud.web.bodies.shapes import Options
+from fraud.web.calls.idempotency import told_again
+from fraud.web.calls.scoring import Asked, Judged, judge, recorded
+from fraud.web.running.runtime import Runtime
 
 __all__ = ["Beside", "judged", "party"]
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from fraud.web.bodies import MOST_BYTES, Accepted
+from fraud.web.bodies.messages import Incoming, Reply
+from fraud.web.bodies.problems import Problem
+from fraud.web.bodies.reading import MOST_BYTES, Accepted
 from fraud.web.exchange import audit, fhir
 from fraud.web.exchange.audit import AuditInterface
 from fraud.web.exchange.audit_settings import AuditSettings
 from fraud.web.exchange.fhir import FhirInterface
-from fraud.web.messages import Incoming, Reply
-from fraud.web.problems import Problem
-from fraud.web.runtime import Runtime
+from fraud.web.running.runtime import Runtime
 
 __all__ = ["ACCEPTED", "REFUSED", "SECONDS", "Call", "neighbours"]
 

@@ -7,13 +7,13 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from fraud.web.bodies.shapes import Outcome, OutcomesBody
 from fraud.web.exchange.audit_settings import load_audit_settings
 from fraud.web.exchange.audit_shapes import AuditAnswer, AuditMessage
 from fraud.web.exchange.fhir_answer import MEDIA_TYPE
 from fraud.web.exchange.fhir_shapes import ClaimResource
 from fraud.web.exchange.outcomes import OutcomesAnswer
 from fraud.web.exchange.samples import SAMPLES
-from fraud.web.shapes import Outcome, OutcomesBody
 
 __all__ = ["ANSWERS", "BODIES", "paths", "with_samples"]
 

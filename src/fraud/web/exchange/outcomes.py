@@ -8,13 +8,13 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from fraud.web.answers import as_bytes
-from fraud.web.bodies import parsed
-from fraud.web.faults import checked
-from fraud.web.messages import Incoming, Reply
-from fraud.web.problems import Problem
-from fraud.web.runtime import Runtime
-from fraud.web.shapes import OutcomesBody
+from fraud.web.bodies.answers import as_bytes
+from fraud.web.bodies.faults import checked
+from fraud.web.bodies.messages import Incoming, Reply
+from fraud.web.bodies.problems import Problem
+from fraud.web.bodies.reading import parsed
+from fraud.web.bodies.shapes import OutcomesBody
+from fraud.web.running.runtime import Runtime
 
 __all__ = ["OutcomeStatus", "OutcomesAnswer", "add_outcomes"]
 

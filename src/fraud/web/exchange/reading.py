@@ -12,9 +12,9 @@ from typing import Any
 from fraud.claims.checking import YEARS
 from fraud.claims.pseudonyms import looks_personal, pseudonym
 from fraud.errors import Fault
-from fraud.web.faults import found
-from fraud.web.problems import FAULTS
-from fraud.web.shapes import LARGEST, LONGEST_TEXT
+from fraud.web.bodies.faults import found
+from fraud.web.bodies.problems import FAULTS
+from fraud.web.bodies.shapes import LARGEST, LONGEST_TEXT
 
 __all__ = ["Reader", "clean", "plain_code", "pseudonymous"]
 

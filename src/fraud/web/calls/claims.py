@@ -7,17 +7,17 @@ from collections import Counter
 from pydantic import BaseModel
 
 from fraud.scoring.shapes import ClaimBundle
-from fraud.web.answers import LANGUAGES, as_bytes, model_card
-from fraud.web.bodies import parsed
-from fraud.web.faults import checked
-from fraud.web.idempotency import once
-from fraud.web.messages import Incoming, Reply
-from fraud.web.problems import Problem
-from fraud.web.runtime import Runtime
-from fraud.web.scoring import check_lines, compute, record
-from fraud.web.shapes import ClaimBody, ClaimsBody, bundle_of
+from fraud.web.bodies.answers import LANGUAGES, as_bytes, model_card
+from fraud.web.bodies.faults import checked
+from fraud.web.bodies.messages import Incoming, Reply
+from fraud.web.bodies.problems import Problem
+from fraud.web.bodies.reading import parsed
+from fraud.web.bodies.shapes import ClaimBody, ClaimsBody, bundle_of
+from fraud.web.calls.idempotency import once
+from fraud.web.calls.scoring import check_lines, compute, record
+from fraud.web.running.runtime import Runtime
 
-__all__ = ["Incoming", "Reply", "add_claims", "bundle_of", "chosen_locale", "decision", "model", "score"]
+__all__ = ["add_claims", "chosen_locale", "decision", "model", "score"]
 
 
 def score(runtime: Runtime, incoming: Incoming) -> Reply:

@@ -13,15 +13,15 @@ import orjson
 from fraud.errors import Fault
 from fraud.scoring.shapes import ClaimBundle
 from fraud.store import StoreBusyError
-from fraud.web.bodies import MOST_BYTES, Accepted, parsed
-from fraud.web.faults import checked
-from fraud.web.idempotency import once
-from fraud.web.messages import Incoming, Reply
-from fraud.web.mishaps import problem_of
-from fraud.web.problems import FAULTS, Problem, as_json
-from fraud.web.runtime import Runtime
-from fraud.web.scoring import Asked, Judged, check_lines, judge, recorded
-from fraud.web.shapes import MOST_CLAIMS, ScoreBody, bundle_of
+from fraud.web.bodies.faults import checked
+from fraud.web.bodies.messages import Incoming, Reply
+from fraud.web.bodies.mishaps import problem_of
+from fraud.web.bodies.problems import FAULTS, Problem, as_json
+from fraud.web.bodies.reading import MOST_BYTES, Accepted, parsed
+from fraud.web.bodies.shapes import MOST_CLAIMS, ScoreBody, bundle_of
+from fraud.web.calls.idempotency import once
+from fraud.web.calls.scoring import Asked, Judged, check_lines, judge, recorded
+from fraud.web.running.runtime import Runtime
 
 __all__ = ["BATCH", "NDJSON", "score_batch"]
 

@@ -22,11 +22,12 @@ from fraud.scoring.scorer import ClaimScorer
 from fraud.scoring.shapes import ClaimBundle, History, Row, Score
 from fraud.signals.frames import FrameBuilder, Reference
 from fraud.store.versions import from_json
-from fraud.web.answers import LANGUAGES
-from fraud.web.calls import Incoming, Reply, chosen_locale
-from fraud.web.masking import masked
-from fraud.web.problems import Problem
-from fraud.web.runtime import Runtime
+from fraud.web.access.masking import masked
+from fraud.web.bodies.answers import LANGUAGES
+from fraud.web.bodies.messages import Incoming, Reply
+from fraud.web.bodies.problems import Problem
+from fraud.web.calls.claims import chosen_locale
+from fraud.web.running.runtime import Runtime
 
 __all__ = ["FORMATS", "claim_report"]
 

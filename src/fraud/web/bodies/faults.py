@@ -15,8 +15,8 @@ from fraud.claims.pseudonyms import looks_personal, mask
 from fraud.claims.schema import TABLES
 from fraud.claims.violations import violation_names
 from fraud.errors import Fault, nearest
-from fraud.web.problems import FAULTS, Problem
-from fraud.web.shapes import ClaimBody, ClaimsBody, Options, OutcomesBody, ScoreBody, read_time
+from fraud.web.bodies.problems import FAULTS, Problem
+from fraud.web.bodies.shapes import ClaimBody, ClaimsBody, Options, OutcomesBody, ScoreBody, read_time
 
 __all__ = ["checked", "found", "pointer"]
 

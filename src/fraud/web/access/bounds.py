@@ -14,7 +14,7 @@ from fraud.store.keys import Scope
 from fraud.store.ledger import KINDS, Record
 from fraud.store.tables import CANONICAL
 from fraud.store.versions import from_json
-from fraud.web.problems import Problem
+from fraud.web.bodies.problems import Problem
 
 if TYPE_CHECKING:
     from fraud.store import Store

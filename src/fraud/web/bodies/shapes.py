@@ -22,7 +22,7 @@ from pydantic_core import PydanticCustomError
 from fraud.claims.checking import DOTLESS, YEARS
 from fraud.claims.schema import TABLES, Column, Kind, Table
 from fraud.scoring.shapes import ClaimBundle
-from fraud.web.problems import FAULTS
+from fraud.web.bodies.problems import FAULTS
 
 __all__ = [
     "LONGEST_TEXT",

@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 from starlette.requests import Request
 
-from fraud.web.problems import Problem
+from fraud.web.bodies.problems import Problem
 
 __all__ = ["MOST_BYTES", "MOST_DEPTH", "MOST_LINES", "Accepted", "parsed", "read_body"]
 

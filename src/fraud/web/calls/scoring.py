@@ -13,17 +13,17 @@ from uuid import uuid4
 from fraud.scoring.shapes import ClaimBundle, History, Score
 from fraud.store import Answer, Decision, StoreBusyError
 from fraud.store.versions import as_json
-from fraud.web import metrics, traces
-from fraud.web.answers import as_bytes, claim_score, model_name
-from fraud.web.bodies import MOST_LINES, parsed
-from fraud.web.company import with_company
-from fraud.web.faults import checked
-from fraud.web.idempotency import digest_of, key_of, told_again
-from fraud.web.messages import Incoming, Reply
-from fraud.web.problems import Problem
-from fraud.web.runtime import Runtime
-from fraud.web.shapes import Options, ScoreBody, bundle_of
-from fraud.web.traces import Trace, current
+from fraud.web.bodies.answers import as_bytes, claim_score, model_name
+from fraud.web.bodies.faults import checked
+from fraud.web.bodies.messages import Incoming, Reply
+from fraud.web.bodies.problems import Problem
+from fraud.web.bodies.reading import MOST_LINES, parsed
+from fraud.web.bodies.shapes import Options, ScoreBody, bundle_of
+from fraud.web.calls.company import with_company
+from fraud.web.calls.idempotency import digest_of, key_of, told_again
+from fraud.web.running.runtime import Runtime
+from fraud.web.telemetry import metrics, traces
+from fraud.web.telemetry.traces import Trace, current
 
 if TYPE_CHECKING:
     from fraud.learning.model import FittedModel

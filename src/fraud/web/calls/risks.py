@@ -15,11 +15,12 @@ from fraud.scoring.parties import attributes_of_party
 from fraud.scoring.shapes import Risk
 from fraud.scoring.triage import amount_at_stake, standing_of
 from fraud.store import Snapshot
-from fraud.web.answers import LANGUAGES, as_bytes, model_name, risk_of
-from fraud.web.calls import Incoming, Reply, chosen_locale
-from fraud.web.masking import IDENTIFYING
-from fraud.web.problems import Problem
-from fraud.web.runtime import Runtime
+from fraud.web.access.masking import IDENTIFYING
+from fraud.web.bodies.answers import LANGUAGES, as_bytes, model_name, risk_of
+from fraud.web.bodies.messages import Incoming, Reply
+from fraud.web.bodies.problems import Problem
+from fraud.web.calls.claims import chosen_locale
+from fraud.web.running.runtime import Runtime
 
 if TYPE_CHECKING:
     from fraud.learning.model import FittedModel

@@ -8,8 +8,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
 from typing import TypeVar
 
-from fraud.web import metrics
-from fraud.web.problems import Problem
+from fraud.web.bodies.problems import Problem
+from fraud.web.telemetry import metrics
 
 __all__ = ["Door"]
 

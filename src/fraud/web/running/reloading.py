@@ -22,8 +22,8 @@ from fraud.learning.registry import Registry
 from fraud.scoring.refresh import has_snapshots
 from fraud.scoring.scorer import ClaimScorer
 from fraud.signals.catalogue import Catalogue, load_catalogue
-from fraud.web import metrics
-from fraud.web.runtime import ALIAS, SHADOW, Models, Runtime, load_models, loader, scorer_of, tell
+from fraud.web.running.runtime import ALIAS, SHADOW, Models, Runtime, load_models, loader, scorer_of, tell
+from fraud.web.telemetry import metrics
 
 if TYPE_CHECKING:
     from fraud.learning.model import FittedModel

@@ -7,10 +7,10 @@ import re
 from collections.abc import Callable
 
 from fraud.store import Seen
-from fraud.web import metrics
-from fraud.web.messages import Incoming, Reply
-from fraud.web.problems import Problem
-from fraud.web.runtime import Runtime
+from fraud.web.bodies.messages import Incoming, Reply
+from fraud.web.bodies.problems import Problem
+from fraud.web.running.runtime import Runtime
+from fraud.web.telemetry import metrics
 
 __all__ = ["digest_of", "key_of", "once", "still_running", "told_again"]
 

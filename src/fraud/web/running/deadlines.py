@@ -9,7 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 from fraud.scoring.shapes import History, Row
 from fraud.store import Store, StoreBusyError
-from fraud.web import metrics
+from fraud.web.telemetry import metrics
 
 __all__ = ["HistoryReader"]
 

@@ -22,12 +22,12 @@ from urllib.parse import unquote
 from fraud.errors import SpecError
 from fraud.store.keys import ROLES, Key, Keys, Scope
 from fraud.store.ledger import Event, Ledger, Record
-from fraud.web.bounds import Subject, holds, strangers, strangers_named, subject_of
-from fraud.web.problems import Problem
+from fraud.web.access.bounds import Subject, holds, strangers, strangers_named, subject_of
+from fraud.web.bodies.problems import Problem
 
 if TYPE_CHECKING:
     from fraud.store import Store
-    from fraud.web.calls import Incoming, Reply
+    from fraud.web.bodies.messages import Incoming, Reply
 
 __all__ = ["OPEN", "PER_SECOND", "RULES", "Caller", "Demand", "Guard", "Rule", "demands_of", "is_local"]
 

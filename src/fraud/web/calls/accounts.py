@@ -7,10 +7,10 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from fraud.store.ledger import KINDS, Record
-from fraud.web.answers import as_bytes
-from fraud.web.messages import Incoming, Reply
-from fraud.web.problems import Problem
-from fraud.web.runtime import Runtime
+from fraud.web.bodies.answers import as_bytes
+from fraud.web.bodies.messages import Incoming, Reply
+from fraud.web.bodies.problems import Problem
+from fraud.web.running.runtime import Runtime
 
 __all__ = ["MOST", "LedgerAnswer", "LedgerEntry", "entries"]
 

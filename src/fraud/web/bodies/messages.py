@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from fraud.web.access import OPEN, Caller
-from fraud.web.traces import Trace, current
+from fraud.web.access.guard import OPEN, Caller
+from fraud.web.telemetry.traces import Trace, current
 
 __all__ = ["Incoming", "Reply"]
 

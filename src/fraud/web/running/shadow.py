@@ -19,7 +19,7 @@ from fraud.scoring.scorer import ClaimScorer
 from fraud.scoring.shapes import ClaimBundle
 from fraud.scoring.snapshots import snapshots_of
 from fraud.store import ShadowScore, Store
-from fraud.web import metrics
+from fraud.web.telemetry import metrics
 
 if TYPE_CHECKING:
     from fraud.learning.model import FittedModel

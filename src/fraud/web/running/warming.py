@@ -8,10 +8,10 @@ from typing import Any
 from fraud.scoring.scorer import ClaimScorer
 from fraud.store import Store
 from fraud.store.versions import as_json
-from fraud.web.answers import as_bytes, claim_score, model_name
-from fraud.web.deadlines import HistoryReader
-from fraud.web.faults import checked
-from fraud.web.shapes import ScoreBody, bundle_of
+from fraud.web.bodies.answers import as_bytes, claim_score, model_name
+from fraud.web.bodies.faults import checked
+from fraud.web.bodies.shapes import ScoreBody, bundle_of
+from fraud.web.running.deadlines import HistoryReader
 
 __all__ = ["warm_up"]
 

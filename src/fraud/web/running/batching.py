@@ -13,7 +13,7 @@ from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
-from fraud.web import metrics
+from fraud.web.telemetry import metrics
 
 __all__ = ["Batcher"]
 

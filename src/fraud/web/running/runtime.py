@@ -19,16 +19,16 @@ from fraud.scoring.scorer import ClaimScorer
 from fraud.scoring.triage import Triage
 from fraud.signals.catalogue import Catalogue, load_catalogue
 from fraud.store import Store, StoreBusyError
-from fraud.web import metrics
-from fraud.web.access import PER_SECOND, Demand, Guard, demands_of
-from fraud.web.deadlines import HistoryReader
+from fraud.web.access.guard import PER_SECOND, Demand, Guard, demands_of
+from fraud.web.running.deadlines import HistoryReader
+from fraud.web.running.shadow import Shadow
+from fraud.web.running.warming import warm_up
 from fraud.web.serving import LISTENS_ON
-from fraud.web.shadow import Shadow
-from fraud.web.warming import warm_up
+from fraud.web.telemetry import metrics
 
 if TYPE_CHECKING:
     from fraud.learning.model import FittedModel
-    from fraud.web.reloading import Reloader
+    from fraud.web.running.reloading import Reloader
 
 __all__ = ["ENTITIES", "LoadModel", "Models", "Runtime", "load_models", "loader", "open_runtime", "scorer_of", "tell"]
 
@@ -147,7 +147,7 @@ class Runtime:
 
 def open_runtime(settings: Settings) -> Runtime:
     """A runtime on these settings; what cannot be loaded of models is told by `ready` and `degraded`."""
-    from fraud.web.reloading import Reloader
+    from fraud.web.running.reloading import Reloader
 
     # Before the catalogue is read: what changes meanwhile is noticed.
     reloader = Reloader(settings)

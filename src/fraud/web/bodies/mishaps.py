@@ -6,9 +6,9 @@ import logging
 
 from fraud.errors import FraudError
 from fraud.store import StoreBusyError
-from fraud.web import metrics
-from fraud.web.messages import Reply
-from fraud.web.problems import MEDIA_TYPE, Problem, as_json
+from fraud.web.bodies.messages import Reply
+from fraud.web.bodies.problems import MEDIA_TYPE, Problem, as_json
+from fraud.web.telemetry import metrics
 
 __all__ = ["problem_of", "reply_of"]
 

@@ -1,0 +1,1 @@
+"""Who may do what, whose records they see, and which names are masked."""

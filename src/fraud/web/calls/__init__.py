@@ -1,0 +1,1 @@
+"""What each call does once its body has arrived."""

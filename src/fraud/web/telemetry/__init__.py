@@ -1,0 +1,1 @@
+"""What people on call look at: logs, metrics, traces; nothing in them names a person."""
