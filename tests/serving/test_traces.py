@@ -132,7 +132,8 @@ def test_a_fault_of_ours_is_an_error_and_a_fault_of_the_caller_is_none(
 
 def test_without_settings_there_are_no_traces_and_the_sdk_is_not_even_imported() -> None:
     assert open_traces(None, {}) is None
-    code = "import sys; from fraud.web.telemetry import traces as t; t.open_traces(None, {}); t.begin(None, 'score', {}, '1'); "
+    code = "import sys; from fraud.web.telemetry import traces as t; "
+    code += "t.open_traces(None, {}); t.begin(None, 'score', {}, '1'); "
     code += "print([m for m in sys.modules if m.startswith('opentelemetry')])"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"
