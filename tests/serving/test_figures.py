@@ -97,6 +97,7 @@ def test_label_values_in_expressions_are_ones_that_the_service_uses() -> None:
         "problem": set(PROBLEMS),
         "action": {"pass", "review", "hold"},
         "became": {"scored", "left out", "failed"},
+        "outcome": {"clear", "warned", "refused", "open"},
         "entity": {"claim", "provider", "patient", "physician"},
     }
     for place, expression in EXPRESSIONS:

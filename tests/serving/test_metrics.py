@@ -87,6 +87,7 @@ def test_labels_are_those_of_calls_problems_rules_and_stages(client: Client, two
         "entity": {"claim", "provider", "patient", "physician"},
         "during": {"history", "record", "readiness"},
         "became": {"scored", "left out", "failed"},
+        "outcome": {"clear", "warned", "refused", "open"},
     }
     found = {(label, text) for _, labels in series() for label, text in labels}
     for label, allowed in known.items():

@@ -11,7 +11,6 @@ import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -30,9 +29,10 @@ from fraud.web.exchange.audit_settings import AuditSettings
 from fraud.web.exchange.judging import judged
 from fraud.web.exchange.reading import Reader
 from fraud.web.running.runtime import Runtime
+from fraud.web.telemetry import metrics
 
 if TYPE_CHECKING:
-    from prometheus_client import Counter
+    pass
 
 __all__ = ["AuditInterface", "refused"]
 
@@ -63,14 +63,6 @@ _SAYS = {
     "duplicate": "编号重复",
 }
 Told = tuple[int, list[dict[str, Any]], str | None]
-
-
-@cache
-def answers() -> Counter:
-    """Messages by number and what became of them: clear, warned, refused or open (let through after a fault)."""
-    from prometheus_client import Counter
-
-    return Counter("fraud_audit_messages", "Messages of the audit interface", ["infno", "became"])
 
 
 @dataclass(frozen=True)
@@ -104,8 +96,8 @@ class AuditInterface:
             log.error("audit %s of request %s was let through", infno, incoming.request_id, exc_info=error)
             told = (GOOD, [], "open")
         code, results, why = told
-        became = "refused" if code else why or ("warned" if results else "clear")
-        answers().labels(infno, became).inc()
+        outcome = "refused" if code else why or ("warned" if results else "clear")
+        metrics.audit_messages().labels(infno, outcome).inc()
         return _reply(message, incoming.request_id, runtime.now(), told)
 
     # --- 3101 and 3102 ------------------------------------------------------------------------------------
@@ -199,7 +191,7 @@ def refused(problem: Problem, request_id: str) -> Reply:
     status = problem.kind.status
     ours = status >= 500 or status in (408, 429)
     told: Told = (GOOD, [], "open") if ours else (BAD, [], _refusal(problem))
-    answers().labels("door", "open" if ours else "refused").inc()
+    metrics.audit_messages().labels("door", "open" if ours else "refused").inc()
     reply = _reply({}, request_id, datetime.now(), told)
     return replace(reply, status=status if status in _BY_STATUS else 200, headers=problem.headers)
 

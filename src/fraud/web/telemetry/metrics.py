@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "answers",
+    "audit_messages",
     "decisions",
     "degraded",
     "findings",
@@ -82,6 +83,14 @@ def degraded() -> Counter:
     from prometheus_client import Counter
 
     return Counter("fraud_degraded", "Answers given without something", ["part"])
+
+
+@cache
+def audit_messages() -> Counter:
+    """Messages of the audit interface by number and outcome: clear, warned, refused or open (let through)."""
+    from prometheus_client import Counter
+
+    return Counter("fraud_audit_messages", "Messages of the audit interface", ["infno", "outcome"])
 
 
 @cache
