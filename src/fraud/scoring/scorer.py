@@ -63,6 +63,9 @@ class ClaimScorer:
         self.rules = rules_of(catalogue, "claim") if with_rules else []
         self._screen = Screen(catalogue, self.rules)
         self._own = _model_signals(catalogue, model)
+        self._defaults = {e: _defaults(signals) for e, signals in self._own.items()}
+        # How somebody unseen stands among peers costs more than all signals: only what the model reads is worked out.
+        self._compared = {e: _compared(model, signals) for e, signals in self._own.items()}
         claim_signals = {s.id: s for s in (*self._own.get("claim", ()), *self.rules)}
         self._signals = ClaimSignals(
             catalogue,
@@ -239,13 +242,14 @@ class ClaimScorer:
     def _unseen(self, entity: str, bundle: ClaimBundle, history: History) -> dict[str, float]:
         """A snapshot of somebody who was never seen: every signal at its default, among its peers of the month."""
         assert self.model is not None
-        signals = self._own[entity]
-        values = {s.id: np.nan if s.default is None else float(s.default) for s in signals}
+        values = self._defaults[entity]
         peers = self.model.reference.peers.get(entity)
+        if peers is None or not self._compared[entity]:
+            return values
         # As old as on the first of the month, when the snapshot would have been taken.
         day = ClaimBundle({"settled_at": days_around(bundle.claim["settled_at"])[0]})
         own = attributes_of_claim(day, history, self.model.reference.focus).get(entity)
-        return values if peers is None or own is None else values | _standing(peers, signals, values, own)
+        return values if own is None else values | _standing(peers, self._compared[entity], values, own)
 
 
 @dataclass(frozen=True)
@@ -285,6 +289,16 @@ def _model_signals(catalogue: Catalogue, model: FittedModel | None) -> dict[str,
     return by_entity(catalogue[i] for i in model.signal_ids)
 
 
+def _defaults(signals: Sequence[Signal]) -> dict[str, float]:
+    return {s.id: np.nan if s.default is None else float(s.default) for s in signals}
+
+
+def _compared(model: FittedModel | None, signals: Sequence[Signal]) -> list[Signal]:
+    """The signals whose standing among peers the model reads."""
+    names = set(model.names) if model else set()
+    return [s for s in signals if s.peer and any(s.id + suffix in names for suffix in PEER_SUFFIXES)]
+
+
 def _is_explained(explain: Explain, action: Action) -> bool:
     return explain in ("reasons", "full") or (explain == "flagged" and action != "pass")
 
@@ -315,7 +329,7 @@ def _standing(
     _, group = peers.group_of(own)
     row = as_vector(values, peers.names)[None, :]
     z, percentile = group.z(row)[0], group.percentile(row)[0]
-    where = {s.id: peers.index[s.id] for s in signals if s.peer and s.id in peers.index}
+    where = {s.id: peers.index[s.id] for s in signals if s.id in peers.index}
     z_name, percentile_name = PEER_SUFFIXES
     return {i + z_name: float(z[p]) for i, p in where.items()} | {
         i + percentile_name: float(percentile[p]) for i, p in where.items()
