@@ -51,11 +51,11 @@ ROUNDS = 15
 
 def main() -> None:
     arguments = _arguments()
-    settings = _places()
+    settings = places("scoring")
     if arguments.signals:
         _report_signals(settings, _signals(settings, arguments.claims), arguments)
         return
-    bundles = _prepare(settings, arguments.claims)[-arguments.requests :]
+    bundles = prepare(settings, arguments.claims)[-arguments.requests :]
     rows = {"in process": _in_process(settings, bundles), **_over_http(settings, bundles)}
     _report(settings, rows, arguments)
     _report_signals(settings, _signals(settings, arguments.claims), arguments)
@@ -69,15 +69,17 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _places() -> Settings:
+def places(name: str) -> Settings:
+    """The settings with a folder, a database and a registry of a benchmark's own."""
     settings = load_settings()
-    var = settings.var / "benchmarks" / "scoring"
+    var = settings.var / "benchmarks" / name
     var.mkdir(parents=True, exist_ok=True)
     urls = {n: f"sqlite:///{var / f'{n}.db'}" for n in ("fraud", "mlflow")}
     return replace(settings, var=var, database_url=urls["fraud"], tracking_uri=urls["mlflow"])
 
 
-def _prepare(settings: Settings, claims: int) -> list[ClaimBundle]:
+def prepare(settings: Settings, claims: int) -> list[ClaimBundle]:
+    """The claims of a city, with a trained model and the service's history; made once."""
     city = settings.var / f"city-{claims}"
     if not city.is_dir():
         simulate(city, seed=7, claims=claims)

@@ -19,7 +19,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
@@ -27,15 +27,10 @@ import numpy as np
 import orjson
 import psutil
 import sqlalchemy as sa
+from bench_scoring import places, prepare
 
-from fraud.claims.folder import ClaimsFolder
-from fraud.claims.simulation import simulate
-from fraud.commands.service import load_history
-from fraud.config import Settings, load_settings
-from fraud.learning import load_spec, train
-from fraud.scoring.sample import claim_bundles
+from fraud.config import Settings
 from fraud.scoring.shapes import ClaimBundle
-from fraud.signals.catalogue import load_catalogue
 from fraud.web.serving import cores
 
 HOST = "127.0.0.1"
@@ -81,8 +76,8 @@ class Round:
 
 def main() -> None:
     arguments = _arguments()
-    settings = _places()
-    bundles = _prepare(settings, arguments.claims)
+    settings = places("service")
+    bundles = prepare(settings, arguments.claims)
     bodies = _bodies(bundles[-arguments.requests :])
     with _service(settings, arguments.workers) as (port, process):
         asyncio.run(_warm(port, bodies))
@@ -100,27 +95,6 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--clients", type=int, nargs="+", default=[1, 32], help="clients of each round")
     parser.add_argument("--workers", type=int, default=cores(), help="processes of the service")
     return parser.parse_args()
-
-
-def _places() -> Settings:
-    settings = load_settings()
-    var = settings.var / "benchmarks" / "service"
-    var.mkdir(parents=True, exist_ok=True)
-    urls = {n: f"sqlite:///{var / f'{n}.db'}" for n in ("fraud", "mlflow")}
-    return replace(settings, var=var, database_url=urls["fraud"], tracking_uri=urls["mlflow"])
-
-
-def _prepare(settings: Settings, claims: int) -> list[ClaimBundle]:
-    city = settings.var / f"city-{claims}"
-    if not city.is_dir():
-        simulate(city, seed=7, claims=claims)
-        spec = load_spec(settings.models / "claim_risk.toml")
-        quick = replace(spec, split=replace(spec.split, folds=3, repeats=1))
-        catalogue = load_catalogue(settings.features)
-        places = {"tracking_uri": settings.tracking_uri, "artifacts": settings.artifacts}
-        train(quick, ClaimsFolder(city), catalogue, **places)
-        load_history(settings, city, lambda name, done: None)
-    return list(claim_bundles(ClaimsFolder(city)))
 
 
 def _bodies(bundles: list[ClaimBundle]) -> list[dict[str, object]]:
