@@ -31,6 +31,7 @@ from fraud.learning.origin import shares_between
 from fraud.learning.registry import Registry
 from fraud.learning.reports.documents import to_html
 from fraud.learning.reports.monitor import monitor_document
+from fraud.learning.reports.retraining import verdict_text
 from fraud.learning.training import fit_model, train
 from fraud.learning.validation.evaluation import evaluate
 from fraud.signals.catalogue import Catalogue
@@ -297,7 +298,8 @@ def test_a_missed_hit_rate_asks_for_training_and_a_broken_feed_forbids_it(
     values[:, early.names.index("claim.stay")] = np.nan
     blocked = weigh(look(judged=missed, values=values), recipe, END)
     assert not blocked.train
-    assert "this must be met first" in blocked.as_text()
+    assert "this must be met first" in verdict_text(blocked)
+    assert "须先满足以下条件" in verdict_text(blocked, "zh")
 
 
 def test_without_new_labels_nothing_is_trained(look: Callable[..., Monitoring], recipe: Recipe) -> None:

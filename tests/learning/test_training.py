@@ -123,7 +123,10 @@ def test_reports_figures_and_environment_are_with_the_run(files: Path, trained: 
     assert report["skipped"] == {"provider.mean_weight": "the data lack claims.drg_weight"}
     assert (files / "requirements.lock").read_text("utf-8") == "lightgbm==4.7.0\n"
     drawn = {p.stem: p.read_text("utf-8") for p in (files / "figures").glob("*.svg")}
-    assert set(drawn) == {"precision_recall", "reliability", "gain", "importance", "folds"}
+    names = {"precision_recall", "reliability", "gain", "importance", "folds"}
+    assert set(drawn) == names | {f"{name}.zh" for name in names}
+    assert "recall" in drawn["precision_recall"]
+    assert "召回率" in drawn["precision_recall.zh"]
     assert all(svg.startswith("<svg") for svg in drawn.values())
     page = (files / "report.html").read_text("utf-8")
     assert page.count("<figure ") == 5

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from fraud.commands.console import data, print_json, progress
-from fraud.commands.models import AsJson, Claims, load_fitted, tracking
+from fraud.commands.models import AsJson, Claims, check_locale, load_fitted, tracking
 from fraud.config import Settings, load_settings
 from fraud.errors import InputError
 
@@ -25,6 +25,7 @@ def retrain(
     claims: Claims,
     model: Annotated[str | None, typer.Argument(help="Name of a registered model; default: all champions.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say whether, and why.")] = False,
+    locale: Annotated[str | None, typer.Option(help="en or zh; default: that of fraud.toml.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Train a model again when the recipe in training/retrain.toml says so, and say why or why not.
@@ -36,7 +37,10 @@ def retrain(
     What came after the champion was fitted is compared with what it was fitted on. The new version becomes
     challenger, never champion: fraud promote compares the two.
     """
+    from fraud.learning.reports.retraining import verdict_text
+
     settings = load_settings()
+    spoken = check_locale(locale or settings.locale)
     results: list[dict[str, Any]] = []
     with progress(quiet=as_json) as step:
         for name in [model] if model else _champions(settings):
@@ -45,7 +49,7 @@ def retrain(
             made = _train(settings, name, claims, step) if verdict.train and not dry_run else None
             results.append(verdict.as_dict() | {"trained": _made(made)})
             if not as_json:
-                data(verdict.as_text())
+                data(verdict_text(verdict, spoken))
                 if made:
                     data(f"{name} version {made.version} is {made.alias}. Compare the two: fraud promote {name}")
     if as_json:

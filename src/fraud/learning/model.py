@@ -15,11 +15,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from fraud.errors import CatalogueError, InputError
+from fraud.learning.blending import Scoring, scoring_of
 from fraud.learning.calibration.calibration import Calibration, Standing
 from fraud.learning.calibration.intervals import Intervals
 from fraud.learning.calibration.recovery import WHOLE, Recovery
-from fraud.learning.fitting import Ensemble
-from fraud.learning.novelty import Novelty
 from fraud.learning.origin import FILE as _ORIGIN
 from fraud.learning.origin import Origin
 from fraud.learning.spec import ModelSpec, parse_spec
@@ -49,7 +48,7 @@ class FittedModel:
     names: tuple[str, ...]
     signal_ids: tuple[str, ...]
     monotone: tuple[int, ...]
-    ensemble: Ensemble | Novelty
+    ensemble: Scoring
     calibration: Calibration
     standing: Standing
     reference: Reference
@@ -214,7 +213,7 @@ def _from_files(folder: Path, head: Mapping[str, Any]) -> FittedModel:
         names=tuple(head["features"]),
         signal_ids=tuple(head["signals"]),
         monotone=tuple(head["monotone"]),
-        ensemble=(Novelty if spec.kind == "novelty" else Ensemble).from_texts(texts),
+        ensemble=scoring_of(spec, texts),
         calibration=Calibration.from_dict(head["calibration"]),
         standing=Standing(np.array(head["standing"])),
         reference=Reference(pq.read_table(folder / _NORMS), _read_peers(pq.read_table(folder / _PEERS))),

@@ -95,6 +95,20 @@ class Split:
 
 
 @dataclass(frozen=True)
+class Surprise:
+    """How much the rarity of a value counts beside the verdicts; `fraud.learning.blending` says how.
+
+    `weight` is what each power of ten beyond `beyond` adds, in log-odds (0: nothing). `signals` and `exclude` are
+    patterns of feature columns whose values may surprise.
+    """
+
+    weight: float = _within(0.0, 10.0, 0.0)
+    beyond: float = _within(0.0, 8.0, 2.0)
+    signals: tuple[str, ...] = ("*",)
+    exclude: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Capacity:
     """What the reviewers can look at: `k` is the length of the list that precision is measured on."""
 
@@ -147,6 +161,7 @@ class ModelSpec:
     title: Mapping[str, str] = field(default_factory=dict)
     exclude: tuple[str, ...] = ()
     parameters: Parameters = field(default_factory=Parameters)
+    surprise: Surprise = field(default_factory=Surprise)
     split: Split = field(default_factory=Split)
     capacity: Capacity = field(default_factory=Capacity)
     gates: tuple[Gate, ...] = ()
@@ -156,8 +171,9 @@ class ModelSpec:
     def as_dict(self) -> dict[str, Any]:
         """The spec as plain types, as `parse_spec` reads it."""
         plain: dict[str, Any] = _plain(asdict(self))
-        # Models that were fitted before there was another kind keep their digest.
-        return plain if self.kind != "risk" else {k: v for k, v in plain.items() if k != "kind"}
+        # Models that were fitted before there was another kind, or surprise, keep their digest.
+        usual = {"kind": self.kind == "risk", "surprise": self.surprise == Surprise()}
+        return {k: v for k, v in plain.items() if not usual.get(k)}
 
     def includes(self, name: str) -> bool:
         """Whether a signal id, or a feature column of an included signal, is wanted and not excluded."""
@@ -281,6 +297,8 @@ def _hint(f: Field[Any], value: object) -> str:
 
 def _disagreements(spec: ModelSpec) -> list[Fault]:
     """What is wrong between settings that are each well-formed."""
+    if spec.kind == "novelty" and spec.surprise.weight:
+        return [Fault("/surprise", "kind", "a model without labels is nothing but surprise; leave it out")]
     return [*_label_faults(spec.label), *_group_faults(spec), *_gate_faults(spec), *_alarm_faults(spec)]
 
 

@@ -339,19 +339,20 @@ def _log_files(run: Run, version: int, run_id: str) -> None:
     """The report in three forms and, like the card, two languages; the figures, the folds, and the environment."""
     from fraud.learning.reports.plots import figures
 
-    drawn = figures(run.report)
+    drawn, drawn_zh = figures(run.report), figures(run.report, "zh")
     texts = {
         "report.json": json.dumps(run.report.as_dict(), indent=1, ensure_ascii=False, default=float),
         "report.md": run.report.to_markdown(),
         "report.html": run.report.to_html(drawn.values()),
         "report.zh.md": run.report.to_markdown("zh"),
-        "report.zh.html": run.report.to_html(drawn.values(), "zh"),
+        "report.zh.html": run.report.to_html(drawn_zh.values(), "zh"),
         "folds.json": json.dumps(run.report.evaluation.folds, default=float),
         "spec.json": json.dumps(run.model.spec.as_dict(), indent=1, ensure_ascii=False),
         "skipped.json": json.dumps(run.model.skipped, indent=1, ensure_ascii=False),
         "environment.json": json.dumps(_environment(), indent=1),
         **card_files(_facts(run, version, run_id)),
         **{f"figures/{n}.svg": svg for n, svg in drawn.items()},
+        **{f"figures/{n}.zh.svg": svg for n, svg in drawn_zh.items()},
         **({"requirements.lock": run.lock_file.read_text("utf-8")} if run.lock_file else {}),
     }
     with tempfile.TemporaryDirectory() as folder:

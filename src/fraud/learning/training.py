@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fraud.claims.folder import ClaimsFolder
+from fraud.learning.blending import fit_scoring
 from fraud.learning.calibration.calibration import rank_standing
 from fraud.learning.datasets.dataset import Dataset, build_dataset
-from fraud.learning.fitting import fit_ensemble
 from fraud.learning.model import FittedModel
 from fraud.learning.origin import kept_of, origin_of
 from fraud.learning.reports.training import TrainingReport
@@ -153,12 +153,12 @@ def fit_model(
         return fit_unlabelled(dataset, spec, metrics)
     rows, weights = dataset.fit_rows, dataset.fit_weights
     signs = tuple(f.sign for f in dataset.features)
-    ensemble = fit_ensemble(
+    ensemble = fit_scoring(
         dataset.values[rows],
         dataset.fit_labels,
         dataset.names,
         signs,
-        spec.parameters,
+        spec,
         spec.seed,
         weights=None if (weights == 1).all() else weights,
         threads=threads,

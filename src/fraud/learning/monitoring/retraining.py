@@ -49,19 +49,6 @@ class Verdict:
         grounds = {k: [g.as_dict() for g in getattr(self, k)] for k in ("reasons", "needs")}
         return {"model": self.name, "version": self.version, "train": self.train, "waiting": self.waiting, **grounds}
 
-    def as_text(self) -> str:
-        """Why, or why not, a line each."""
-        said = [r for r in self.reasons if r.holds]
-        unmet = [n for n in self.needs if not n.holds]
-        head = f"{self.name} version {self.version}: {'is trained again' if self.train else 'is not trained again'}"
-        if self.waiting is not None:
-            return f"{head}; version {self.waiting} was fitted on the same data and waits: fraud promote {self.name}"
-        if not said:
-            return "\n".join([f"{head}; no reason of the recipe holds.", *(_line(r) for r in self.reasons)])
-        lines = [head + ("." if self.train else ", though there are reasons; this must be met first:")]
-        lines += [_line(g) for g in (said if self.train else [*unmet, *said])]
-        return "\n".join(lines)
-
 
 def weigh(found: Monitoring, recipe: Recipe, now: datetime) -> Verdict:
     """The verdict on the model of a monitoring, on a day."""
@@ -89,8 +76,3 @@ def weigh(found: Monitoring, recipe: Recipe, now: datetime) -> Verdict:
         ),
     )
     return Verdict(found.model.name, found.model.version, reasons, needs)
-
-
-def _line(ground: Ground) -> str:
-    measured = "not known" if ground.measured is None else f"{ground.measured:.4g}"
-    return f"  • {ground.name}: {measured}, recipe {ground.threshold.value:g}. {ground.threshold.why('en')}"

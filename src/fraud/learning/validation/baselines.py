@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fraud.learning.blending import fit_scoring
 from fraud.learning.calibration.calibration import fit_calibration
 from fraud.learning.datasets.splits import grouped_folds
-from fraud.learning.fitting import fit_ensemble
 from fraud.learning.metrics import roc_auc
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ def _fit(part: Part, kept: np.ndarray, seed: int, bags: int | None) -> Any:
     names, signs = [f.name for f in part.features], [f.sign for f in part.features]
     values, labels = (part.train, part.labels) if kept.all() else (part.train[kept], part.labels[kept])
     weights = None if part.weights is None else part.weights[kept]
-    return fit_ensemble(values, labels, names, signs, part.spec.parameters, seed, weights=weights, bags=bags)
+    return fit_scoring(values, labels, names, signs, part.spec, seed, weights=weights, bags=bags)
 
 
 def scale_free(part: Part) -> Scored:
