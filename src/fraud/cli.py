@@ -14,6 +14,7 @@ from fraud import __version__
 from fraud.commands import (
     backtest,
     backup,
+    cases,
     claims,
     database,
     demo,
@@ -22,15 +23,18 @@ from fraud.commands import (
     ledger,
     models,
     monitor,
+    papers,
     queue,
     refresh,
     registry,
+    report,
     retention,
     retrain,
     rooms,
     service,
     signals,
     tune,
+    users,
 )
 from fraud.commands.console import show_error
 from fraud.errors import FraudError
@@ -71,7 +75,7 @@ app.command("backtest")(backtest.backtest)
 app.command("score")(models.score)
 app.command("monitor")(monitor.monitor)
 app.command("retrain")(retrain.retrain)
-app.command("report")(models.report)
+app.command("report")(report.report)
 app.command("queue")(queue.queue)
 app.command("models")(registry.models)
 app.command("promote")(registry.promote)
@@ -86,7 +90,10 @@ app.command("serve")(service.serve)
 app.command("doctor")(doctor.doctor)
 app.command("retention")(retention.retention)
 app.add_typer(keys.app, name="keys")
+app.add_typer(users.app, name="users")
+app.add_typer(cases.app, name="cases")
 app.add_typer(ledger.app, name="ledger")
+app.add_typer(papers.app, name="papers")
 app.command("demo")(demo.demo)
 
 

@@ -43,8 +43,14 @@ _KNOWN = {
         "keys",
         "reload_seconds",
         "requests_per_second",
+        "persons_per_hour",
+        "addresses_per_hour",
         "traces",
     },
+    "cases": {"urgent", "important", "hours", "days", "alone_below"},
+    "notices": {"webhook", "smtp", "mail_from", "mail_to", "kinds"},
+    "workbench": {"persons_per_hour", "idle_minutes", "most_hours", "tip_days"},
+    "grades": {"basically", "unreasonable", "fewest_claims"},
     "retention": {"years"},
     "reports": {"locale"},
 }
@@ -67,6 +73,10 @@ class Settings:
     review: Mapping[str, Any] = field(default_factory=dict)
     rooms: Mapping[str, str] = field(default_factory=dict)
     retention: Mapping[str, Any] = field(default_factory=dict)
+    workbench: Mapping[str, Any] = field(default_factory=dict)
+    cases: Mapping[str, Any] = field(default_factory=dict)
+    notices: Mapping[str, Any] = field(default_factory=dict)
+    grades: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def serving(self) -> Path:
@@ -115,6 +125,10 @@ def _resolved(home: Path, entries: Mapping[str, Any], env: Mapping[str, str]) ->
         review=dict(entries.get("review", {})),
         rooms=dict(rooms),
         retention=dict(entries.get("retention", {})),
+        workbench=dict(entries.get("workbench", {})),
+        cases=dict(entries.get("cases", {})),
+        notices=dict(entries.get("notices", {})),
+        grades=dict(entries.get("grades", {})),
     )
 
 

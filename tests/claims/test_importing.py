@@ -417,7 +417,7 @@ ROW = st.fixed_dictionaries({}, optional=DIRT)
 BROKEN = st.sampled_from(["C1,P1", '"C1', "C1,P1,H1,outpatient,,,,,,,,,,x", "\ufffd\udcff", ""])
 
 
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     first=st.lists(ROW, min_size=1, max_size=12),
     second=st.lists(ROW, max_size=12),

@@ -17,7 +17,10 @@ import fraud.client
 from fraud.client import AsyncFraudClient, FraudClient, FraudClientError, FraudProblem, FraudUnreachable
 from tests.web.client import body
 
-CALLS = ("score", "score_batch", "add_claims", "decision", "risk", "report", "outcomes", "model", "ready")
+CALLS = (
+    "score", "score_batch", "add_claims", "decision", "risk", "report", "outcomes", "cases", "case", "change_case",
+    "decide_case", "case_file", "case_pack", "model", "ready",
+)  # fmt: skip
 Call = Callable[..., Any]
 
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from fraud.claims.pseudonyms import pseudonym
 from fraud.scoring.scorer import ClaimScorer
 from fraud.signals.catalogue import Catalogue
-from fraud.store import Store, StoreBusyError
+from fraud.store import NO_LINES, Store, StoreBusyError
 from fraud.web.app import build_app
 from fraud.web.exchange.audit_settings import AuditSettings, load_audit_settings
 from fraud.web.exchange.audit_shapes import AuditAnswer
@@ -349,7 +349,7 @@ class _Broken:
     """A scorer that cannot."""
 
     model = None
-    needs_lines = False
+    wanted = NO_LINES
 
     def __init__(self, error: Exception) -> None:
         self.error = error

@@ -15,7 +15,7 @@ import pytest
 
 from fraud.errors import InputError
 from fraud.explaining.explanation import Explanation, Month, references_of
-from fraud.explaining.report import render_html, write_html
+from fraud.explaining.report import render_html, write
 from fraud.explaining.summary import summary_of
 from fraud.explaining.wording import TEMPLATES, Wording, texts
 from fraud.signals.catalogue import Catalogue, load_catalogue
@@ -103,10 +103,10 @@ def test_every_text_of_the_chinese_page_that_is_a_sentence_is_chinese() -> None:
 
 
 def test_every_text_is_used_by_the_page_or_its_code() -> None:
-    code = "".join(p.read_text("utf-8") for p in [*TEMPLATES.parent.glob("*.py"), *TEMPLATES.glob("*.j2")])
+    code = "".join(p.read_text("utf-8") for p in [*TEMPLATES.parent.rglob("*.py"), *TEMPLATES.glob("*.j2")])
     dictionaries = {"entities", "entities_plural", "bands", "actions", "kinds", "severities", "tags", "group"}
     dictionaries |= {"group_words", "facts", "columns", "values", "currencies", "units", "months", "provenance"}
-    dictionaries |= {"page", "because", "summary", "reasons", "compact", "evidence", "unknown"}
+    dictionaries |= {"page", "because", "summary", "reasons", "compact", "evidence", "unknown", "caveats", "roles"}
     keys = [key for key in _flat(texts("en")) if key.split(".")[0] not in dictionaries]
     assert [k for k in keys if k.split(".")[-1] not in code] == []
 
@@ -191,7 +191,7 @@ def test_a_page_with_its_charts_costs_less_than_a_second_and_a_half() -> None:
 
 
 def test_the_same_explanation_gives_the_same_page(tmp_path: Path) -> None:
-    path = write_html(provider_explanation(), tmp_path / "report.html", "en")
+    path = write(provider_explanation(), tmp_path / "report.html", "en")
     assert path.read_text("utf-8") == render_html(provider_explanation(), "en")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,10 @@ from fraud.explaining.explanation import (
     Event,
     Explanation,
     Fact,
+    Look,
     Month,
     Provenance,
+    References,
     peer_standings,
     references_of,
 )
@@ -271,3 +274,58 @@ def claim_explanation(**changes: Any) -> Explanation:
         "currency": "CNY",
     }
     return Explanation(**(settings | changes))
+
+
+OTHERS = ("P-other-1", "P-other-2", "H-other", "D-other", "C-other-1", "C-other-2", "ACCT-other", "key-7f3a")
+
+
+def crowded_explanation(**changes: Any) -> Explanation:
+    """A claim whose report names other patients, institutions, physicians and claims wherever it can."""
+    reasons = (
+        *(replace(r, entity="provider") for r in provider_reasons()),
+        replace(provider_reasons()[0], signal="patient.elsewhere", entity="patient", contribution=0.4),
+    )
+    day = datetime(2025, 6, 1)
+    columns = ("claim_id", "patient_id", "provider_id", "physician_id", "admitted_at", "total_amount")
+    past = [
+        ("C-9", "P-77", "H001", "D-1", day, 8600.0),
+        ("C-other-1", "P-77", "H-other", "D-other", day, 55.5),
+        ("C-other-2", "P-other-1", "H001", "D-1", day, 66.6),
+        ("C-none", None, None, None, day, None),
+    ]
+    rows = pa.Table.from_pylist([dict(zip(columns, row, strict=True)) for row in past])
+    ties = {"other_id": ["P-other-2"], "shared_patients": [3.0], "payee_account": ["ACCT-other"]}
+    items = {"claim_id": ["C-9", "C-other-1"], "line_no": [1, 2], "item_name": ["=HYPERLINK(1)", "H-other"]}
+    settings: dict[str, Any] = {
+        "facts": (
+            Fact("provider_id", "H001"),
+            Fact("patient_id", "P-77"),
+            Fact("physician_id", "D-1"),
+            Fact("total_amount", 8600.0),
+        ),
+        "base": BASE,
+        "margin": BASE + sum(r.contribution for r in reasons),
+        "probability": 0.31,
+        "percentile": 99.0,
+        "band": "serious",
+        "expected_recovery": 1240.0,
+        "reasons": reasons,
+        "evidence": {
+            "claim.repeated": (
+                Evidence(REPEATED, "past", rows, 9, 8722.1),
+                Evidence(REPEATED, "past_lines", pa.table(items), 2, 10.0),
+                Evidence(REPEATED, "network", pa.table(ties), 1, None),
+            ),
+            "patient.elsewhere": (Evidence(STAY, "window", pa.table({"claim_id": ["C-other-2"]}), 1, None),),
+        },
+        "timeline": (
+            Event(date(2025, 5, 2), "outpatient", "H-other · I10", 86.5, False, None, "H-other", "C-other-1"),
+            Event(date(2025, 6, 1), "inpatient", "H001 · I10", 8600.0, True, date(2025, 6, 9), "H001", "C-9"),
+        ),
+        "peers": peer_standings(reasons, {"provider": provider_peers()}, {"provider": ATTRIBUTES}),
+        "provenance": replace(provenance("fraud report claim C-9"), looks=(Look(AS_OF, "key-7f3a", "investigator"),)),
+        "references": References(
+            sources=SOURCES, titles={"claim.repeated": REPEATED.title}, records={"claim.repeated": ("orders", "visits")}
+        ),
+    }  # fmt: skip
+    return claim_explanation(**(settings | changes))

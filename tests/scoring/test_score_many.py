@@ -46,7 +46,7 @@ def bundles(city: ClaimsFolder) -> list[ClaimBundle]:
 
 @pytest.fixture(scope="module")
 def histories(store: Store, scorer: ClaimScorer, bundles: list[ClaimBundle]) -> list[History]:
-    return store.histories([b.claim for b in bundles], scorer.needs_lines, "claim_risk")
+    return store.histories([b.claim for b in bundles], scorer.wanted, "claim_risk")
 
 
 def scores(found: list[Score | Exception]) -> list[Score]:

@@ -21,6 +21,7 @@ from fraud.signals.catalogue import Catalogue
 from fraud.store import Store
 from fraud.web.app import CALLS, build_app
 from fraud.web.bodies.problems import PROBLEMS
+from fraud.web.pages.book import PAGES
 from fraud.web.running.batching import Batcher
 from fraud.web.running.runtime import Models, Runtime
 from fraud.web.telemetry import exposition as module
@@ -79,9 +80,11 @@ def test_no_request_can_add_a_series_because_no_label_comes_from_one(client: Cli
 def test_labels_are_those_of_calls_problems_rules_and_stages(client: Client, two_rules: Catalogue) -> None:
     call_everything(client, "again")
     known = {
-        "call": {name for _, _, name, _ in CALLS},
+        "call": {name for _, _, name, _ in CALLS}
+        | {f"page_{page.name}" for page in PAGES}
+        | {"page_asset", "page_nowhere"},
         "problem": set(PROBLEMS),
-        "status": {str(k.status) for k in PROBLEMS.values()} | {"200", "hit", "error", "skipped"},
+        "status": {str(k.status) for k in PROBLEMS.values()} | {"200", "303", "hit", "error", "skipped"},
         "stage": {"read", "history", "signals", "score", "explain", "record"},
         "action": {"pass", "review", "hold"},
         "entity": {"claim", "provider", "patient", "physician"},

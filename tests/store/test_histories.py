@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import sqlalchemy as sa
 
-from fraud.store import History, Store
+from fraud.store import EVERYTHING, NO_LINES, History, Store, Wanted
 from tests.store.made import bundle, claim, row
 
 FIRST = datetime(2024, 1, 1)
@@ -43,24 +43,38 @@ def plain(known: History) -> object:
     return rows, known.patient, known.provider, known.physician, dict(known.snapshots)
 
 
-@pytest.mark.parametrize("needs_lines", [True, False])
-def test_many_histories_are_those_of_each_claim(store: Store, needs_lines: bool) -> None:
+FEW = Wanted(frozenset({"provider_id"}), frozenset({"item_code", "quantity"}))
+
+
+@pytest.mark.parametrize("wanted", [EVERYTHING, NO_LINES, FEW])
+def test_many_histories_are_those_of_each_claim(store: Store, wanted: Wanted) -> None:
     claims = asked()
-    together = store.histories(claims, needs_lines, "m")
-    alone = [store.history(c, needs_lines, "m") for c in claims]
+    together = store.histories(claims, wanted, "m")
+    alone = [store.history(c, wanted, "m") for c in claims]
     assert [plain(h) for h in together] == [plain(h) for h in alone]
-    assert any(h.lines for h in together) == needs_lines
+    assert any(h.lines for h in together) == wanted.any_lines
     assert {e for h in together for e in h.snapshots} == {"patient", "provider"}
 
 
+def test_only_what_is_wanted_is_read_and_by_what_it_is_known(store: Store) -> None:
+    found = store.histories(asked(), FEW, "m")
+    assert {name for h in found for c in h.claims for name in c} == FEW.claims | {
+        "claim_id",
+        "patient_id",
+        "settled_at",
+        "uploaded_at",
+    }
+    assert {name for h in found for line in h.lines for name in line} == FEW.lines | {"claim_id"}
+
+
 def test_the_number_of_queries_does_not_grow_with_the_claims(store: Store) -> None:
-    store.histories(asked(), True, "m")
+    store.histories(asked(), model="m")
 
     def queries(count: int) -> int:
         seen: list[str] = []
         engine = store.database.reading
         sa.event.listen(engine, "before_cursor_execute", lambda *a: seen.append(a[2]))
-        store.histories(asked()[:count], True, "m")
+        store.histories(asked()[:count], model="m")
         return len(seen)
 
     assert queries(2) <= queries(9) <= 10

@@ -16,7 +16,7 @@ from fraud.errors import ClaimsError, SpecError
 from fraud.signals.relations import ENTITY_KEYS
 from fraud.signals.relations import PAST_DAYS as SIGNAL_PAST_DAYS
 from fraud.signals.relations import PAST_LINES_DAYS as SIGNAL_PAST_LINES_DAYS
-from fraud.store import Decision, Seen, Store, StoreBusyError
+from fraud.store import NO_LINES, Decision, Seen, Store, StoreBusyError
 from fraud.store.history import ENTITIES, PAST_DAYS, PAST_LINES_DAYS
 from fraud.store.tables import CANONICAL
 from fraud.store.versions import as_json, from_json
@@ -143,7 +143,7 @@ def test_several_claims_are_added_all_or_none(store: Store) -> None:
 def test_history_holds_what_settled_before_the_claim_and_within_a_year(store: Store) -> None:
     for days in (-366, -365, -181, -180, -1, 0, 1):
         store.add_claim(bundle(f"c{days}", days=days))
-    known = store.history(claim("own"), needs_lines=True)
+    known = store.history(claim("own"))
     assert {c["claim_id"] for c in known.claims} == {"c-365", "c-181", "c-180", "c-1"}
     assert {r["claim_id"] for r in known.lines} == {"c-180", "c-1"}
 
@@ -155,7 +155,7 @@ def test_a_claim_is_never_its_own_past(store: Store) -> None:
 
 def test_history_without_lines_reads_none(store: Store) -> None:
     store.add_claim(bundle("c-1", days=-1))
-    assert store.history(claim("own"), needs_lines=False).lines == ()
+    assert store.history(claim("own"), NO_LINES).lines == ()
 
 
 def test_history_of_another_patient_stays_away(store: Store) -> None:

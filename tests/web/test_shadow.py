@@ -21,7 +21,7 @@ from fraud.scoring.scorer import ClaimScorer
 from fraud.scoring.shapes import ClaimBundle, History
 from fraud.scoring.snapshots import snapshots_of
 from fraud.signals.catalogue import Catalogue
-from fraud.store import Store
+from fraud.store import EVERYTHING, Store
 from fraud.web.app import build_app
 from fraud.web.running import shadow as shadow_module
 from fraud.web.running.runtime import Models, Runtime
@@ -128,7 +128,7 @@ def test_a_shadow_that_fails_harms_no_answer(client: Client, runtime: Runtime, m
 
     before = _counted("failed")
     assert runtime.shadow is not None
-    monkeypatch.setattr(runtime.shadow, "_scorer", SimpleNamespace(score=broken, needs_lines=True))
+    monkeypatch.setattr(runtime.shadow, "_scorer", SimpleNamespace(score=broken, wanted=EVERYTHING))
     _score(client, "c-1")
     runtime.shadow.drain()
     assert _counted("failed") == before + 1

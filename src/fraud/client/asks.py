@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,11 +22,17 @@ __all__ = ["Ask", "Entity", "Explain", "Format", "Locale", "MOST_CLAIMS"]
 _Answer = TypeVar("_Answer")
 Entity = Literal["provider", "patient", "physician"]
 Explain = Literal["none", "flagged", "reasons", "full"]
-Format = Literal["json", "html", "pdf"]
+Format = Literal["json", "html", "pdf", "xlsx"]
+Audience = Literal["internal", "provider"]
 Locale = Literal["en", "zh-CN"]
 # Claims that one request may carry.
 MOST_CLAIMS = 1_000
-_MEDIA_TYPES = {"json": "application/json", "html": "text/html", "pdf": "application/pdf"}
+_MEDIA_TYPES = {
+    "json": "application/json",
+    "html": "text/html",
+    "pdf": "application/pdf",
+    "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+}
 
 
 @dataclass(frozen=True)
@@ -84,11 +91,44 @@ def risk(entity: Entity, entity_id: str, locale: Locale) -> Ask[shapes.EntityRis
     return Ask("GET", f"/v1/{entity}s/{_part(entity_id)}/risk", _json, query={"locale": locale})
 
 
-def report(claim_id: str, format: Format, locale: Locale) -> Ask[Any]:
+def report(
+    claim_id: str, format: Format, locale: Locale, request_id: str | None = None, audience: Audience = "internal"
+) -> Ask[Any]:
     """`GET /v1/claims/{claim_id}/report`."""
-    read: Callable[[httpx.Response], Any] = {"json": _json, "html": _text, "pdf": _raw}[format]
+    read: Callable[[httpx.Response], Any] = {"json": _json, "html": _text, "pdf": _raw, "xlsx": _raw}[format]
     path = f"/v1/claims/{_part(claim_id)}/report"
-    return Ask("GET", path, read, query={"locale": locale}, accept=_MEDIA_TYPES[format])
+    query = {"locale": locale, "audience": audience} | ({"request_id": request_id} if request_id else {})
+    return Ask("GET", path, read, query=query, accept=_MEDIA_TYPES[format])
+
+
+def cases(query: Mapping[str, object]) -> Ask[shapes.CasesAnswer]:
+    """`GET /v1/cases`."""
+    return Ask("GET", "/v1/cases", _json, query={n: _asked(v) for n, v in query.items() if v is not None})
+
+
+def case(case_id: str) -> Ask[shapes.CaseFileAnswer]:
+    """`GET /v1/cases/{id}`."""
+    return Ask("GET", f"/v1/cases/{_part(case_id)}", _json)
+
+
+def change_case(case_id: str, changes: Mapping[str, Any]) -> Ask[shapes.CaseStanding]:
+    """`PATCH /v1/cases/{id}`."""
+    return Ask("PATCH", f"/v1/cases/{_part(case_id)}", _json, _bytes(changes), keyed=True)
+
+
+def decide_case(case_id: str, decision: Mapping[str, Any]) -> Ask[shapes.CaseStanding]:
+    """`POST /v1/cases/{id}/decisions`."""
+    return Ask("POST", f"/v1/cases/{_part(case_id)}/decisions", _json, _bytes(decision), keyed=True)
+
+
+def case_file(case_id: str, number: int) -> Ask[bytes]:
+    """`GET /v1/cases/{id}/files/{number}`."""
+    return Ask("GET", f"/v1/cases/{_part(case_id)}/files/{number}", _raw, accept="*/*")
+
+
+def case_pack(case_id: str, locale: Locale) -> Ask[bytes]:
+    """`GET /v1/cases/{id}/pack`."""
+    return Ask("GET", f"/v1/cases/{_part(case_id)}/pack", _raw, query={"locale": locale}, accept="application/zip")
 
 
 def model() -> Ask[shapes.ModelAnswer]:
@@ -100,14 +140,25 @@ def _part(value: str) -> str:
     return quote(value, safe="")
 
 
+def _asked(value: object) -> str:
+    """A value of an address: several between commas, truth as JSON has it."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, (datetime, date)):
+        return value.isoformat()
+    return ",".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
+
+
 def _bytes(body: object) -> bytes:
     return json.dumps(body, default=_plain, ensure_ascii=False, allow_nan=False).encode()
 
 
 def _plain(value: object) -> Any:
-    """Times as the service reads them, and numbers of other libraries as plain ones."""
+    """Times and bytes as the service reads them, and numbers of other libraries as plain ones."""
     if isinstance(value, (datetime, date)):
         return value.isoformat()
+    if isinstance(value, (bytes, bytearray)):
+        return base64.b64encode(value).decode()
     plain = getattr(value, "item", None)
     if callable(plain):
         return plain()

@@ -19,12 +19,25 @@ from fraud.client.retrying import Retrying, Trial
 if TYPE_CHECKING:
     from fraud.client.shapes import (
         AddedAnswer,
+        Appeal,
+        CaseFileAnswer,
+        CasePatch,
+        CasesAnswer,
+        CaseStanding,
         ClaimScore,
+        Close,
+        Confirm,
+        DecideAppeal,
         EntityRisk,
         ItemProblem,
         ModelAnswer,
         OutcomesAnswer,
+        Propose,
+        SendBack,
+        Unfounded,
     )
+
+    CaseDecision = Propose | Confirm | SendBack | Unfounded | Appeal | DecideAppeal | Close
 
 __all__ = ["AsyncFraudClient", "FraudClient"]
 
@@ -134,6 +147,32 @@ class FraudClient:
         """What became of the outcomes of investigations; an answer for each 1,000 of them."""
         return [self._send(asks.outcomes(portion)) for portion in _portions(rows)]
 
+    # --- cases --------------------------------------------------------------------------------------------
+
+    def cases(self, **query: object) -> CasesAnswer:
+        """A page of the cases that are looked for, such as `state=["open", "evidence"], overdue=True, order="due"`."""
+        return self._send(asks.cases(query))
+
+    def case(self, case_id: str) -> CaseFileAnswer:
+        """A case with all that was done in it."""
+        return self._send(asks.case(case_id))
+
+    def change_case(self, case_id: str, changes: CasePatch, *, idempotency_key: str | None = None) -> CaseStanding:
+        """The case with the changes, all of them or none; the content of a file may be bytes."""
+        return self._send(asks.change_case(case_id, changes), idempotency_key)
+
+    def decide_case(self, case_id: str, decision: CaseDecision, *, idempotency_key: str | None = None) -> CaseStanding:
+        """The case after a decision: proposed, signed, sent back, unfounded, appealed, closed."""
+        return self._send(asks.decide_case(case_id, decision), idempotency_key)
+
+    def case_file(self, case_id: str, number: int) -> bytes:
+        """The content of a file of a case."""
+        return self._send(asks.case_file(case_id, number))
+
+    def case_pack(self, case_id: str, locale: Locale = "en") -> bytes:
+        """All that a case rests on as one archive (ZIP), with the hash of each part."""
+        return self._send(asks.case_pack(case_id, locale))
+
     # --- reading ------------------------------------------------------------------------------------------
 
     def decision(self, request_id: str) -> ClaimScore:
@@ -145,14 +184,49 @@ class FraudClient:
         return self._send(asks.risk(entity, entity_id, locale))
 
     @overload
-    def report(self, claim_id: str, format: Literal["json"] = "json", locale: Locale = "en") -> dict[str, Any]: ...
+    def report(
+        self,
+        claim_id: str,
+        format: Literal["json"] = "json",
+        locale: Locale = "en",
+        *,
+        request_id: str | None = None,
+        audience: asks.Audience = "internal",
+    ) -> dict[str, Any]: ...
     @overload
-    def report(self, claim_id: str, format: Literal["html"], locale: Locale = "en") -> str: ...
+    def report(
+        self,
+        claim_id: str,
+        format: Literal["html"],
+        locale: Locale = "en",
+        *,
+        request_id: str | None = None,
+        audience: asks.Audience = "internal",
+    ) -> str: ...
     @overload
-    def report(self, claim_id: str, format: Literal["pdf"], locale: Locale = "en") -> bytes: ...
-    def report(self, claim_id: str, format: asks.Format = "json", locale: Locale = "en") -> Any:
-        """The explanation report of a claim, as an object, a page or a document to print."""
-        return self._send(asks.report(claim_id, format, locale))
+    def report(
+        self,
+        claim_id: str,
+        format: Literal["pdf", "xlsx"],
+        locale: Locale = "en",
+        *,
+        request_id: str | None = None,
+        audience: asks.Audience = "internal",
+    ) -> bytes: ...
+    def report(
+        self,
+        claim_id: str,
+        format: asks.Format = "json",
+        locale: Locale = "en",
+        *,
+        request_id: str | None = None,
+        audience: asks.Audience = "internal",
+    ) -> Any:
+        """The explanation report of a claim, as an object, a page, a document to print or a workbook.
+
+        It is that of the latest decision, or of the one that is named; for the `provider` without others' data.
+        """
+        return self._send(asks.report(claim_id, format, locale, request_id, audience))
 
     def model(self) -> ModelAnswer:
         """The models in force."""
@@ -231,6 +305,36 @@ class AsyncFraudClient:
         """What became of the outcomes of investigations; an answer for each 1,000 of them."""
         return [await self._send(asks.outcomes(portion)) for portion in _portions(rows)]
 
+    # --- cases --------------------------------------------------------------------------------------------
+
+    async def cases(self, **query: object) -> CasesAnswer:
+        """A page of the cases that are looked for, such as `state=["open", "evidence"], overdue=True, order="due"`."""
+        return await self._send(asks.cases(query))
+
+    async def case(self, case_id: str) -> CaseFileAnswer:
+        """A case with all that was done in it."""
+        return await self._send(asks.case(case_id))
+
+    async def change_case(
+        self, case_id: str, changes: CasePatch, *, idempotency_key: str | None = None
+    ) -> CaseStanding:
+        """The case with the changes, all of them or none; the content of a file may be bytes."""
+        return await self._send(asks.change_case(case_id, changes), idempotency_key)
+
+    async def decide_case(
+        self, case_id: str, decision: CaseDecision, *, idempotency_key: str | None = None
+    ) -> CaseStanding:
+        """The case after a decision: proposed, signed, sent back, unfounded, appealed, closed."""
+        return await self._send(asks.decide_case(case_id, decision), idempotency_key)
+
+    async def case_file(self, case_id: str, number: int) -> bytes:
+        """The content of a file of a case."""
+        return await self._send(asks.case_file(case_id, number))
+
+    async def case_pack(self, case_id: str, locale: Locale = "en") -> bytes:
+        """All that a case rests on as one archive (ZIP), with the hash of each part."""
+        return await self._send(asks.case_pack(case_id, locale))
+
     # --- reading ------------------------------------------------------------------------------------------
 
     async def decision(self, request_id: str) -> ClaimScore:
@@ -243,15 +347,48 @@ class AsyncFraudClient:
 
     @overload
     async def report(
-        self, claim_id: str, format: Literal["json"] = "json", locale: Locale = "en"
+        self,
+        claim_id: str,
+        format: Literal["json"] = "json",
+        locale: Locale = "en",
+        *,
+        request_id: str | None = None,
+        audience: asks.Audience = "internal",
     ) -> dict[str, Any]: ...
     @overload
-    async def report(self, claim_id: str, format: Literal["html"], locale: Locale = "en") -> str: ...
+    async def report(
+        self,
+        claim_id: str,
+        format: Literal["html"],
+        locale: Locale = "en",
+        *,
+        request_id: str | None = None,
+        audience: asks.Audience = "internal",
+    ) -> str: ...
     @overload
-    async def report(self, claim_id: str, format: Literal["pdf"], locale: Locale = "en") -> bytes: ...
-    async def report(self, claim_id: str, format: asks.Format = "json", locale: Locale = "en") -> Any:
-        """The explanation report of a claim, as an object, a page or a document to print."""
-        return await self._send(asks.report(claim_id, format, locale))
+    async def report(
+        self,
+        claim_id: str,
+        format: Literal["pdf", "xlsx"],
+        locale: Locale = "en",
+        *,
+        request_id: str | None = None,
+        audience: asks.Audience = "internal",
+    ) -> bytes: ...
+    async def report(
+        self,
+        claim_id: str,
+        format: asks.Format = "json",
+        locale: Locale = "en",
+        *,
+        request_id: str | None = None,
+        audience: asks.Audience = "internal",
+    ) -> Any:
+        """The explanation report of a claim, as an object, a page, a document to print or a workbook.
+
+        It is that of the latest decision, or of the one that is named; for the `provider` without others' data.
+        """
+        return await self._send(asks.report(claim_id, format, locale, request_id, audience))
 
     async def model(self) -> ModelAnswer:
         """The models in force."""

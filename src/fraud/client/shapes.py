@@ -12,28 +12,48 @@ from typing import Literal, NotRequired, TypedDict
 
 __all__ = [
     "AddedAnswer",
+    "Appeal",
+    "AttachmentAnswer",
     "CaseAnswer",
+    "CaseEventAnswer",
+    "CaseFileAnswer",
+    "CasePatch",
+    "CaseStanding",
+    "CasesAnswer",
+    "Check",
+    "CheckAnswer",
     "Claim",
     "ClaimBody",
     "ClaimScore",
+    "Close",
+    "Confirm",
+    "CountsAnswer",
+    "DecideAppeal",
     "Diagnosis",
     "EntityRisk",
     "ErrorAnswer",
+    "Evidence",
+    "File",
     "FindingAnswer",
+    "FollowUp",
     "ItemProblem",
     "Line",
     "ModelAnswer",
     "ModelCard",
     "ModelName",
+    "Note",
     "Options",
     "Outcome",
     "OutcomeStatus",
     "OutcomesAnswer",
     "ProblemAnswer",
     "Procedure",
+    "Propose",
     "ReasonAnswer",
     "RiskAnswer",
     "ScoreBody",
+    "SendBack",
+    "Unfounded",
 ]
 
 
@@ -44,12 +64,241 @@ class AddedAnswer(TypedDict):
     counts: dict[str, int]
 
 
+class Appeal(TypedDict):
+    """An objection, within 10 working days of the decision."""
+
+    decision: Literal["appeal"]
+    revision: NotRequired[int | None]
+    reason: str
+    by: NotRequired[str | None]
+
+
+class AttachmentAnswer(TypedDict):
+    """A file of a case; its content has an address of its own."""
+
+    number: int
+    name: str
+    media_type: str
+    size: int
+    digest: str
+    added_at: str
+    added_by: str
+
+
 class CaseAnswer(TypedDict):
-    """The case that was opened."""
+    """The case of the claim: its number, and when its running clock ends (null while evidence is awaited)."""
 
     id: str
     priority: Literal["urgent", "important", "normal"]
-    due_at: str
+    due_at: str | None
+
+
+class CaseEventAnswer(TypedDict):
+    """Something that was done in a case; `who` is empty for the service itself."""
+
+    number: int
+    at: str
+    who: str
+    what: str
+    state_before: str | None
+    state_after: str
+    details: object
+
+
+class CheckAnswer(TypedDict):
+    """Where an innocent explanation stands."""
+
+    answer: Literal["refuted", "holds", "open"]
+    remark: str | None
+    who: str
+    at: str
+
+
+class CaseFileAnswer(TypedDict):
+    """A case with all that was done in it; `possible` are the steps that the caller can take now."""
+
+    id: str
+    entity: Literal["claim", "patient", "provider", "physician"]
+    entity_id: str
+    patient_id: str | None
+    provider_id: str | None
+    region: str | None
+    state: Literal["open", "assigned", "evidence", "proposed", "confirmed", "unfounded", "appealed", "closed"]
+    priority: Literal["urgent", "important", "normal"]
+    revision: int
+    violation: str | None
+    findings: list[str]
+    action: str | None
+    severity: str | None
+    band: str | None
+    probability: float | None
+    percentile: float | None
+    amount: float | None
+    expected_recovery: float | None
+    recovery_per_hour: float
+    hours: float
+    request_id: str | None
+    selected_by: Literal["decision", "expected_recovery", "random", "investigator"]
+    inclusion_probability: float | None
+    opened_at: str
+    assignee: str | None
+    clock: str | None
+    due_at: str | None
+    overdue: bool
+    paused: bool
+    seconds_left: float | None
+    evidence_due_at: str | None
+    first_action_at: str | None
+    result: str | None
+    verdict: str | None
+    disposition: str | None
+    confirmed_amount: float | None
+    proposer: str | None
+    signer: str | None
+    decided_at: str | None
+    appeal_until: str | None
+    appealed_at: str | None
+    closed_at: str | None
+    follow_up_on: str | None
+    satisfaction: int | None
+    week: str | None
+    place: int | None
+    history: list[CaseEventAnswer]
+    attachments: list[AttachmentAnswer]
+    checks: dict[str, CheckAnswer]
+    proposal: object | None
+    possible: list[str]
+    notes: list[str]
+
+
+class Check(TypedDict):
+    """An innocent explanation that was looked into; one that is refuted needs a remark."""
+
+    explanation: str
+    answer: Literal["refuted", "holds", "open"]
+    remark: NotRequired[str | None]
+
+
+class Evidence(TypedDict):
+    """Evidence that is asked for, or with `arrived` that is there; with `missing` it is known not to exist."""
+
+    kind: NotRequired[Literal["file", "inquiry"]]
+    asked: NotRequired[str | None]
+    of: NotRequired[str | None]
+    days: NotRequired[int | None]
+    arrived: NotRequired[bool]
+    missing: NotRequired[bool]
+    remark: NotRequired[str | None]
+
+
+class File(TypedDict):
+    """A file of at most 10 MiB."""
+
+    name: str
+    media_type: str
+    content: str
+
+
+class FollowUp(TypedDict):
+    """The follow-up after the decision: its day, how satisfied whoever was concerned is, what was done."""
+
+    on: NotRequired[str | None]
+    satisfaction: NotRequired[int | None]
+    remark: NotRequired[str | None]
+    measure: NotRequired[Literal["rectification", "sanction", "emergency", "none"] | None]
+
+
+class Note(TypedDict):
+    """Something written down: a note, a root cause, or the rule or model that was changed because of the case."""
+
+    text: str
+    kind: NotRequired[Literal["note", "cause", "change"]]
+
+
+class CasePatch(TypedDict):
+    """What changes in a case, all of it or nothing. With `revision`, that which was read, nobody is overwritten."""
+
+    revision: NotRequired[int | None]
+    take: NotRequired[bool]
+    assignee: NotRequired[str | None]
+    hand_back: NotRequired[bool]
+    priority: NotRequired[Literal["urgent", "important", "normal"] | None]
+    reason: NotRequired[str | None]
+    evidence: NotRequired[Evidence | None]
+    note: NotRequired[Note | None]
+    check: NotRequired[Check | None]
+    file: NotRequired[File | None]
+    follow_up: NotRequired[FollowUp | None]
+
+
+class CaseStanding(TypedDict):
+    """A case."""
+
+    id: str
+    entity: Literal["claim", "patient", "provider", "physician"]
+    entity_id: str
+    patient_id: str | None
+    provider_id: str | None
+    region: str | None
+    state: Literal["open", "assigned", "evidence", "proposed", "confirmed", "unfounded", "appealed", "closed"]
+    priority: Literal["urgent", "important", "normal"]
+    revision: int
+    violation: str | None
+    findings: list[str]
+    action: str | None
+    severity: str | None
+    band: str | None
+    probability: float | None
+    percentile: float | None
+    amount: float | None
+    expected_recovery: float | None
+    recovery_per_hour: float
+    hours: float
+    request_id: str | None
+    selected_by: Literal["decision", "expected_recovery", "random", "investigator"]
+    inclusion_probability: float | None
+    opened_at: str
+    assignee: str | None
+    clock: str | None
+    due_at: str | None
+    overdue: bool
+    paused: bool
+    seconds_left: float | None
+    evidence_due_at: str | None
+    first_action_at: str | None
+    result: str | None
+    verdict: str | None
+    disposition: str | None
+    confirmed_amount: float | None
+    proposer: str | None
+    signer: str | None
+    decided_at: str | None
+    appeal_until: str | None
+    appealed_at: str | None
+    closed_at: str | None
+    follow_up_on: str | None
+    satisfaction: int | None
+    week: str | None
+    place: int | None
+
+
+class CountsAnswer(TypedDict):
+    """How many of the cases that were looked for there are; `by_priority` counts those that are undecided."""
+
+    total: int
+    undecided: int
+    overdue: int
+    by_state: dict[str, int]
+    by_priority: dict[str, int]
+
+
+class CasesAnswer(TypedDict):
+    """A page of cases, how many there are in all, how many came before, and with `counts=true` how they stand."""
+
+    cases: list[CaseStanding]
+    total: int
+    skipped: int
+    counts: CountsAnswer | None
 
 
 class Claim(TypedDict):
@@ -213,6 +462,33 @@ class ClaimScore(TypedDict):
     timing_ms: dict[str, float]
 
 
+class Close(TypedDict):
+    """The end, once nobody can appeal any more; with `waived` before that."""
+
+    decision: Literal["close"]
+    revision: NotRequired[int | None]
+    reason: NotRequired[str | None]
+    waived: NotRequired[bool]
+
+
+class Confirm(TypedDict):
+    """The second signature under what was proposed."""
+
+    decision: Literal["confirm"]
+    revision: NotRequired[int | None]
+    remark: NotRequired[str | None]
+
+
+class DecideAppeal(TypedDict):
+    """What became of the appeal, decided by somebody who neither proposed nor signed."""
+
+    decision: Literal["decide_appeal"]
+    revision: NotRequired[int | None]
+    upheld: bool
+    reason: str
+    reopen: NotRequired[bool]
+
+
 class EntityRisk(TypedDict):
     """The latest snapshot score of a provider, patient or physician."""
 
@@ -324,6 +600,24 @@ class ProblemAnswer(TypedDict):
     errors_total: NotRequired[int | None]
 
 
+class Propose(TypedDict):
+    """A result that waits for the signature of another person."""
+
+    decision: Literal["propose"]
+    revision: NotRequired[int | None]
+    result: Literal["compliant", "violation", "needs_more_evidence"]
+    reason: str
+    verdict: NotRequired[str | None]
+    violation: NotRequired[str | None]
+    amount: NotRequired[float | None]
+    findings: NotRequired[list[str]]
+    disposition: NotRequired[Literal["block", "review", "refer", "accept"] | None]
+    root_cause: NotRequired[str | None]
+    measure: NotRequired[Literal["rectification", "sanction", "emergency", "none"] | None]
+    plan: NotRequired[str | None]
+    rating: NotRequired[int | None]
+
+
 class ScoreBody(TypedDict):
     """One claim to score."""
 
@@ -332,3 +626,20 @@ class ScoreBody(TypedDict):
     diagnoses: NotRequired[list[Diagnosis]]
     procedures: NotRequired[list[Procedure]]
     options: NotRequired[Options]
+
+
+class SendBack(TypedDict):
+    """No second signature: whoever proposed looks again."""
+
+    decision: Literal["send_back"]
+    revision: NotRequired[int | None]
+    reason: str
+
+
+class Unfounded(TypedDict):
+    """Nothing was found: signed by two, or where little is at stake by whoever works on it."""
+
+    decision: Literal["unfounded"]
+    revision: NotRequired[int | None]
+    reason: str
+    verdict: NotRequired[str | None]

@@ -37,11 +37,11 @@ def print_json(value: Any) -> None:
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]], title: str = "") -> None:
-    """Print rows under headings; figures stand to the right."""
+    """Print rows under headings; figures stand to the right, and what a row begins with stays whole, to be copied."""
     table = Table(title=title or None, title_justify="left", box=None, pad_edge=False, header_style="bold")
     for i, name in enumerate(columns):
         figures = all(isinstance(r[i], (int, float)) or r[i] is None for r in rows) and bool(rows)
-        table.add_column(name, justify="right" if figures else "left", overflow="fold")
+        table.add_column(name, justify="right" if figures else "left", overflow="fold", no_wrap=i == 0)
     for row in rows:
         table.add_row(*("" if v is None else str(v) for v in row))
     _data.print(table)

@@ -27,6 +27,8 @@ MODELS = ("provider_risk", "claim_risk")
 # A laptop under load needs a while to import everything; a healthy start takes a few seconds.
 DEMO_SAMPLE = 4_000
 START_SECONDS = 60
+# So many of the last claims are scored for the workbench.
+CASES_FROM = 500
 
 
 def demo(
@@ -50,9 +52,12 @@ def demo(
     with running_service(settings, keep) as address:
         answer = _score(address, settings, city)
         page = _report(address, settings, answer["claim_id"])
+        _open_cases(address, city)
     command = _shown(Path(sys.executable).parent / "fraud")
     data(f"\nDone in {time.monotonic() - started:.0f} s. The claim's report: {page.resolve().as_uri()}")
-    note(f"Runs and models: make mlflow   ·   again: FRAUD_VAR={_shown(settings.var)} {command} serve")
+    again = f"FRAUD_VAR={_shown(settings.var)} {command}"
+    note(f"The workbench: {again} users add admin --role supervisor && {again} serve, then /workbench")
+    note("Runs and models: make mlflow")
 
 
 def _own_places(settings: Settings) -> Settings:
@@ -197,6 +202,17 @@ def _score(address: str, settings: Settings, city: Path) -> dict[str, Any]:
     for text in said:
         data(f"   • {text}")
     return answer
+
+
+def _open_cases(address: str, city: Path) -> None:
+    """Send the last claims as a claim system would: those that do not pass become cases of the workbench."""
+    from fraud.claims.folder import ClaimsFolder
+    from fraud.scoring.sample import last_bodies
+
+    claims = last_bodies(ClaimsFolder(city), CASES_FROM)
+    answers = json.loads(_call(f"{address}/v1/claims/score-batch", claims))
+    cases = sum(1 for a in answers if a.get("case"))
+    note(f"6. POST /v1/claims/score-batch: of the last {len(claims)} claims {cases} became cases for reviewers")
 
 
 def _most_suspicious(settings: Settings, city: Path) -> dict[str, Any]:

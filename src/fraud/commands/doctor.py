@@ -178,6 +178,10 @@ def _keys(store: Store, settings: Settings) -> Check:
     valid = [k for k in every if k.state(now) == "valid"]
     if not every and settings.service.get("keys") != "required":
         return Check("keys", "warn", "there is none: the machine itself is open", "Make one: fraud keys add")
+    stopped = [f"{k.name} ({k.key_id}): {k.suspended_for}" for k in every if k.state(now) == "suspended"]
+    if stopped:
+        do = "Look into it: fraud ledger show --by ID; fraud keys resume ID"
+        return Check("keys", "warn" if valid else "fail", f"suspended: {'; '.join(stopped[:5])}", do)
     if not valid:
         return Check("keys", "fail", "no key is valid: nobody can call", "Make one: fraud keys add")
     # A key that was replaced is meant to end.

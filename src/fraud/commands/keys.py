@@ -40,11 +40,12 @@ def who(by: str | None) -> str:
 def tell_access(settings: Settings, host: str) -> None:
     """Say who may call a service that starts: loudly where it is everybody, or nobody."""
     from fraud.store import Keys, Store
+    from fraud.store.people import People
     from fraud.web.access.guard import demands_of
 
     demanded = demands_of(settings.service, host)["demand"] == "required"
     with Store(settings.database_url) as store:
-        keys = Keys(store.database).any()
+        keys = Keys(store.database).any() or People(store.database).any()
     if keys:
         note("Every call needs a key: Authorization: Bearer KEY")
     elif demanded:
@@ -153,6 +154,29 @@ def revoke(
         print_json(found.as_dict())
     else:
         data(f"{found.key_id} ({found.name}) is revoked.")
+
+
+@app.command()
+def resume(
+    key_id: KeyId,
+    reason: Annotated[str, typer.Option(help="What was found when it was looked into; the ledger keeps it.")] = "",
+    by: By = None,
+    as_json: AsJson = False,
+) -> None:
+    """Let a suspended key open again what it did.
+
+    \b
+    fraud keys resume 1a2b3c4d --reason "audit of the year, agreed with the desk"
+
+    A key is suspended when it reads far more persons' records than is usual, or comes from many addresses
+    (fraud.toml, [service]). `fraud ledger show --by 1a2b3c4d` says what it read. `fraud keys revoke` ends it for good.
+    """
+    with _keys() as keys:
+        found = keys.resume(key_id, who(by), reason)
+    if as_json:
+        print_json(found.as_dict())
+    else:
+        data(f"{found.key_id} ({found.name}) opens again.")
 
 
 @data_key.command("rotate")

@@ -1,4 +1,4 @@
-"""Models: build features, train, score, report."""
+"""Models: build features, train, score."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import typer
 
 from fraud.commands.console import data, note, print_json, print_table, progress
 from fraud.config import Settings, load_settings
-from fraud.errors import InputError, nearest
+from fraud.errors import InputError
 
-__all__ = ["build", "report", "score", "train"]
+__all__ = ["build", "score", "train"]
 
 Claims = Annotated[Path, typer.Option("--claims", help="Folder with the canonical tables.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
@@ -138,50 +138,6 @@ def _beside(settings: Settings, scores: Any, claims: Path, fitted: Any, as_of: d
     other = load_fitted(settings, fitted.spec.name, "shadow")
     both = with_shadow(scores, _folder(claims), fitted, other, _catalogue(), as_of)
     return both, {"version": other.version, **asdict(agreement_of(both, fitted.spec.capacity.k))}
-
-
-def report(
-    entity: Annotated[str, typer.Argument(help="claim, provider, patient or physician.")],
-    entity_id: Annotated[str, typer.Argument(metavar="ID", help="Its id.")],
-    claims: Claims,
-    out: Annotated[Path | None, typer.Option("--out", help="HTML file; default: ENTITY-ID.html.")] = None,
-    model: Annotated[str | None, typer.Option(help="Default: ENTITY_risk.")] = None,
-    version: Version = "champion",
-    locale: Annotated[str | None, typer.Option(help="en or zh; default: that of fraud.toml.")] = None,
-    as_json: AsJson = False,
-) -> None:
-    """Write the explanation of one claim or entity as one HTML page.
-
-    \b
-    fraud report provider PRV51003 --claims claims/ --locale zh
-    fraud report claim C000123 --claims city/ --out why.html
-    """
-    from fraud.explaining.report import write_html
-    from fraud.scoring.explain import explain_in_folder
-    from fraud.scoring.triage import Triage
-
-    settings = load_settings()
-    if entity not in _PLURAL:
-        raise InputError(f"{entity!r} is no entity{nearest(entity, _PLURAL)}; there are {', '.join(_PLURAL)}.")
-    spoken = check_locale(locale or settings.locale)
-    fitted = load_fitted(settings, model or f"{entity}_risk", version)
-    with progress(quiet=as_json) as step:
-        step("explanation", 0.0)
-        found = explain_in_folder(
-            _folder(claims),
-            fitted,
-            _catalogue(),
-            entity,
-            entity_id,
-            triage=Triage(**settings.triage),
-            now=datetime.now(),
-        )
-    if as_json:
-        print_json(found.as_dict())
-        return
-    path = out or Path(f"{entity}-{entity_id}.html")
-    write_html(found, path, spoken)
-    data(str(path))
 
 
 def load_fitted(settings: Settings, name: str, version: str) -> Any:

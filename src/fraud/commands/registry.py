@@ -68,7 +68,7 @@ def promote(
     """Compare a challenger with the champion on the same claims, and make it champion when all conditions hold.
 
     \b
-    fraud promote provider_risk --claims claims/ --approved-by "Li Na" --reason "A quarter more outcomes"
+    fraud promote provider_risk --claims claims/ --approved-by "A. Second" --reason "A quarter more outcomes"
 
     The decision is written to the model's run and to var/promotions. Exit code 3 with every reason when refused.
     """
@@ -120,7 +120,7 @@ def rollback(
     """Make the version champion again that was so before; twice in a row goes back two.
 
     \b
-    fraud rollback claim_risk --approved-by "Li Na" --reason "Hit rate fell to half within a week"
+    fraud rollback claim_risk --approved-by "A. Second" --reason "Hit rate fell to half within a week"
     """
     from fraud.learning.governance.promotion import rollback as go_back
     from fraud.signals.catalogue import load_catalogue

@@ -31,7 +31,7 @@ def retention(
 
     \b
     fraud retention
-    fraud retention --destroy --approved-by "Li Na" --witness "Wang Wei"
+    fraud retention --destroy --approved-by "A. Second" --witness "B. Third"
 
     The ledger keeps a record of the destruction: when, what, how, by whom, who let it and who watched. Registers of
     people and institutions stay; so do backups, which are yours to destroy.

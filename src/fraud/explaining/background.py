@@ -118,7 +118,7 @@ def _event(
     marked: set[str],
 ) -> Event:
     label = " · ".join(part for part in (provider_id, diagnosis) if part)
-    return Event(day, kind, label, amount, claim_id in marked, until)
+    return Event(day, kind, label, amount, claim_id in marked, until, provider_id, claim_id)
 
 
 def _claim(connection: duckdb.DuckDBPyConnection, claim_id: str) -> dict[str, Any]:

@@ -14,6 +14,8 @@ __all__ = ["MOST_REASONS", "claims_among", "rows_behind"]
 
 # Evidence is looked up for the reasons that a reader will read first.
 MOST_REASONS = 4
+# Rows of each that a report keeps: a page shows the first few, the table to download all of them.
+MOST_ROWS = 200
 
 
 def rows_behind(
@@ -25,7 +27,7 @@ def rows_behind(
     """
     hits = [f.signal.id for f in findings if f.status == "hit"]
     leading = [r.signal for r in reasons[:MOST_REASONS] if r.contribution > 0 and r.entity == entity]
-    found = {i: evidence(builder, builder.catalogue[i], key) for i in dict.fromkeys([*hits, *leading])}
+    found = {i: evidence(builder, builder.catalogue[i], key, MOST_ROWS) for i in dict.fromkeys([*hits, *leading])}
     return {i: parts for i, parts in found.items() if parts}
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from fraud import __version__
 from fraud.explaining.reasons import Reason
 from fraud.signals.catalogue import Catalogue
 from fraud.signals.definition import Signal
@@ -24,6 +25,7 @@ __all__ = [
     "Event",
     "Explanation",
     "Fact",
+    "Look",
     "Month",
     "PeerStanding",
     "Provenance",
@@ -48,7 +50,10 @@ class Fact:
 
 @dataclass(frozen=True)
 class Event:
-    """One claim on a patient's timeline; `marked` ones are the claim explained, or evidence."""
+    """One claim on a patient's timeline; `marked` ones are the claim explained, or evidence.
+
+    `place` is the provider, where it is known.
+    """
 
     day: date
     kind: str
@@ -56,6 +61,8 @@ class Event:
     amount: float | None
     marked: bool = False
     until: date | None = None
+    place: str | None = None
+    claim_id: str | None = None
 
 
 @dataclass(frozen=True)
@@ -85,8 +92,21 @@ class PeerStanding:
 
 
 @dataclass(frozen=True)
+class Look:
+    """Somebody who looked at the record before the explanation was drawn up: a key or a user, and in which role."""
+
+    at: datetime
+    who: str
+    role: str
+
+
+@dataclass(frozen=True)
 class Provenance:
-    """Where an explanation comes from, and the command that makes it again."""
+    """Where an explanation comes from, and the command that makes it again.
+
+    `decided_at` is when the answer was given that is explained; `looks` are those of people at the record, oldest
+    first, the one for whom it was drawn up last.
+    """
 
     run_id: str
     data_digest: str
@@ -97,16 +117,23 @@ class Provenance:
     model_version: str | None = None
     model_alias: str | None = None
     fitted_on: str | None = None
+    decided_at: datetime | None = None
+    looks: tuple[Look, ...] = ()
+    program: str = __version__
 
 
 @dataclass(frozen=True)
 class References:
-    """What the signals of an explanation refer to; titles and blind spots are by signal id and by language."""
+    """What the signals of an explanation refer to; titles and blind spots are by signal id and by language.
+
+    `records` names, by signal id, the papers in which what the figure rests on is recorded (keys of the texts).
+    """
 
     sources: Mapping[str, Source] = field(default_factory=dict)
     limits: Mapping[str, Limit] = field(default_factory=dict)
     titles: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     blind_spots: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    records: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -116,8 +143,9 @@ class Explanation:
     The risk figures are None when the model could not be used, the probability and what rests on it also when the
     model has no labels; `probability_low` and `probability_high` bound the
     share at fault among all with such a score, with 95 % confidence. `reasons` are all signals, the weightiest
-    first, so that base + contributions = margin. `evidence` is by signal id; `skipped` maps signals that
-    could not be worked out to the reason. `timeline` has events for a claim or patient, months otherwise.
+    first, so that base + contributions + rest = margin; `rest` is that of figures which are not told one by one.
+    `evidence` is by signal id; `skipped` maps signals that could not be worked out to the reason. `caveats` are keys
+    of texts about the explanation as a whole. `timeline` has events for a claim or patient, months otherwise.
     Money is in `currency` (ISO 4217; None: not known).
     """
 
@@ -143,6 +171,8 @@ class Explanation:
     currency: str | None = None
     probability_low: float | None = None
     probability_high: float | None = None
+    rest: float = 0.0
+    caveats: tuple[str, ...] = ()
 
     @property
     def unlabelled(self) -> bool:
@@ -174,10 +204,12 @@ def references_of(
     reasons: Iterable[Reason],
     findings: Iterable[Finding],
     skipped: Iterable[str] = (),
+    records: Mapping[str, tuple[str, ...]] | None = None,
 ) -> References:
     """What these reasons, findings and skipped signals refer to, out of the catalogue.
 
-    Sources, limits and blind spots are those of the findings that hit and of the top reasons.
+    Sources, limits and blind spots are those of the findings that hit and of the top reasons; `records` is as
+    `fraud.explaining.records.records_behind` gives it.
     """
     reasons, findings = tuple(reasons), tuple(findings)
     leading = [catalogue[r.signal] for r in reasons[:TOP] if r.contribution > 0]
@@ -191,6 +223,7 @@ def references_of(
         limits=limits,
         titles={s.id: s.title for s in named},
         blind_spots={s.id: s.blind_spots for s in signals if s.blind_spot},
+        records=records or {},
     )
 
 

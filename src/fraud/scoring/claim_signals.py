@@ -13,7 +13,7 @@ from fraud.scoring.knowledge import Knowledge
 from fraud.scoring.relevance import RelevantLines
 from fraud.scoring.request_program import Found, RequestProgram, Resolver
 from fraud.scoring.rows import RequestRows
-from fraud.scoring.shapes import ClaimBundle, History
+from fraud.scoring.shapes import ClaimBundle, History, Wanted
 from fraud.signals.catalogue import Catalogue
 from fraud.signals.definition import Signal
 
@@ -64,9 +64,9 @@ class ClaimSignals:
         self._relevant = RelevantLines(resolver, reductions, self._knowledge)
 
     @property
-    def needs_history_lines(self) -> bool:
-        """Whether any signal reads lines of earlier claims."""
-        return any("past_lines" in s.scopes for s in self.signals)
+    def wanted(self) -> Wanted:
+        """What the signals read of earlier claims and of their lines."""
+        return Wanted(frozenset(self._program.reads("past")), frozenset(self._program.reads("past_lines")))
 
     def compute(self, bundle: ClaimBundle, history: History) -> Computed:
         """Values of all signals for the claim."""

@@ -15,6 +15,7 @@ from fraud.explaining.behind import MOST_REASONS, claims_among, rows_behind
 from fraud.explaining.contributions import contributions_of
 from fraud.explaining.explanation import Event, Explanation, Month, Provenance, peer_standings, references_of
 from fraud.explaining.reasons import reasons_of
+from fraud.explaining.records import records_behind
 from fraud.scoring.batch import day_after_last_claim, frame_attributes, known_id, stakes_of
 from fraud.scoring.occasions import occasions_in_frame
 from fraud.scoring.snapshots import pairs_on
@@ -126,6 +127,8 @@ def _explain(subject: _Subject, folder: ClaimsFolder, triage: Triage, now: datet
     stake = amount_at_stake(model, paid, hits, _line_amounts(subject))
     risk = standing_of(model, float(found.margins[0]), stake, triage, found.base)
     behind = rows_behind(builder, subject.entity, subject.key, reasons, hits)
+    leading = [f.signal.id for f in hits if f.status == "hit"]
+    leading += [r.signal for r in reasons[:MOST_REASONS] if r.contribution > 0]
     return Explanation(
         entity=subject.entity,
         entity_id=subject.entity_id,
@@ -146,7 +149,9 @@ def _explain(subject: _Subject, folder: ClaimsFolder, triage: Triage, now: datet
         timeline=_timeline(subject, behind),
         peers=peer_standings(reasons[:MOST_REASONS], model.reference.peers, attributes),
         skipped={**model.skipped, **builder.skipped},
-        references=references_of(catalogue, reasons[:MOST_REASONS], hits, model.skipped),
+        references=references_of(
+            catalogue, reasons[:MOST_REASONS], hits, model.skipped, records_behind(builder, leading)
+        ),
         currency=currency_of(connection),
     )
 

@@ -72,6 +72,10 @@ class RequestProgram:
         owners = {scope: columns.owner(scope) for scope in self._scopes}
         return Found(self._program.run(leaves, texts, owners, len(requests)), columns, self._program.scope)
 
+    def reads(self, scope: str) -> list[str]:
+        """Columns of the rows themselves that are read in a scope."""
+        return [name for name, _ in self._readers.get(scope, ())]
+
     @cached_property
     def _sources(self) -> dict[int, Source]:
         own = self._program

@@ -9,9 +9,9 @@ import duckdb
 
 from fraud.claims.folder import ClaimsFolder, connect
 from fraud.errors import NotKnownError
-from fraud.scoring.shapes import ClaimBundle
+from fraud.scoring.shapes import ClaimBundle, Row
 
-__all__ = ["claim_body", "claim_bundles", "recent_claims"]
+__all__ = ["claim_body", "claim_bundles", "last_bodies", "recent_claims"]
 
 
 def recent_claims(folder: ClaimsFolder, days: int = 30) -> frozenset[str]:
@@ -48,6 +48,17 @@ def claim_bundles(folder: ClaimsFolder) -> Iterator[ClaimBundle]:
     connection.close()
 
 
+def last_bodies(folder: ClaimsFolder, most: int) -> list[dict[str, Any]]:
+    """The claims that settled last, as `claim_body` gives each."""
+    bundles = list(claim_bundles(folder))[-most:]
+    items = ("lines", "diagnoses", "procedures")
+    return [{"claim": _known(b.claim), **{n: [_known(row) for row in getattr(b, n)] for n in items}} for b in bundles]
+
+
+def _known(row: Row) -> dict[str, Any]:
+    return {k: v for k, v in row.items() if v is not None}
+
+
 def _by_claim(connection: duckdb.DuckDBPyConnection, table: str) -> dict[str, list[dict[str, Any]]]:
     found: dict[str, list[dict[str, Any]]] = {}
     for row in _dicts(connection.execute(f'SELECT * FROM "{table}"')):
@@ -61,5 +72,4 @@ def _dicts(found: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
 
 
 def _rows(connection: duckdb.DuckDBPyConnection, table: str, claim_id: str) -> list[dict[str, Any]]:
-    rows = _dicts(connection.execute(f'SELECT * FROM "{table}" WHERE claim_id = $1', [claim_id]))
-    return [{k: v for k, v in row.items() if v is not None} for row in rows]
+    return [_known(r) for r in _dicts(connection.execute(f'SELECT * FROM "{table}" WHERE claim_id = $1', [claim_id]))]

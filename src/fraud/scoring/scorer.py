@@ -18,7 +18,7 @@ from fraud.scoring.claim_signals import ClaimSignals, Computed, as_vector
 from fraud.scoring.occasions import occasions_of_claim
 from fraud.scoring.parties import attributes_of_claim
 from fraud.scoring.screening import Screen
-from fraud.scoring.shapes import Action, ClaimBundle, Explain, History, Risk, Score
+from fraud.scoring.shapes import Action, ClaimBundle, Explain, History, Risk, Score, Wanted
 from fraud.scoring.snapshots import days_around
 from fraud.scoring.triage import Triage, amount_at_stake, standings_of
 from fraud.signals.assembly import by_entity
@@ -78,9 +78,9 @@ class ClaimScorer:
         self._of_the_past = frozenset(i for i, s in claim_signals.items() if _PAST & set(s.scopes))
 
     @property
-    def needs_lines(self) -> bool:
-        """Whether history must bring the lines of earlier claims."""
-        return self._signals.needs_history_lines
+    def wanted(self) -> Wanted:
+        """What history must bring of earlier claims and their lines."""
+        return self._signals.wanted
 
     @property
     def snapshot_entities(self) -> tuple[str, ...]:

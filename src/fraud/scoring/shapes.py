@@ -9,9 +9,9 @@ from typing import Literal
 
 from fraud.explaining.reasons import Reason
 from fraud.signals.rules import Finding
-from fraud.store.shapes import History, Row, Snapshot
+from fraud.store.shapes import History, Row, Snapshot, Wanted
 
-__all__ = ["Action", "Band", "ClaimBundle", "Explain", "History", "Risk", "Row", "Score", "Snapshot"]
+__all__ = ["Action", "Band", "ClaimBundle", "Explain", "History", "Risk", "Row", "Score", "Snapshot", "Wanted"]
 
 Action = Literal["pass", "review", "hold"]
 Band = Literal["general", "serious", "critical"]

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import ibis
 import pyarrow as pa
@@ -83,17 +84,61 @@ def evidence(builder: FrameBuilder, signal: Signal, key: Mapping[str, Any], most
     reductions = compiler.compile(signal).reductions
     narrow = [r for r in reductions if compiler.counts(signal, r) is not None] or list(reductions)
     by_scope = {r.scope.name: [q for q in narrow if q.scope.name == r.scope.name] for r in narrow}
-    return [_evidence(builder, compiler, signal, group, key, most) for group in by_scope.values()]
+    return [
+        Evidence(signal, scope, rows, int(total["total"]), total.get("amount"))
+        for scope, query in _queries(compiler, signal, by_scope, key, most).items()
+        for rows, (total,) in [(query.rows(builder, key), query.total(builder, key).to_pylist())]
+    ]
 
 
-def _evidence(
-    builder: FrameBuilder,
+@dataclass(frozen=True)
+class _Query:
+    """SQL that gives the rows and what they come to; with `asks` the key is a parameter, else it is in the text."""
+
+    of_rows: str
+    of_total: str
+    asks: bool
+
+    def rows(self, builder: FrameBuilder, key: Mapping[str, Any]) -> pa.Table:
+        """The first rows."""
+        return self._run(builder, self.of_rows, key)
+
+    def total(self, builder: FrameBuilder, key: Mapping[str, Any]) -> pa.Table:
+        """How many there are, and the money in them."""
+        return self._run(builder, self.of_total, key)
+
+    def _run(self, builder: FrameBuilder, query: str, key: Mapping[str, Any]) -> pa.Table:
+        given = list(key.values()) if self.asks else None
+        return builder.connection.sql(query, params=given).to_arrow_table()
+
+
+# Writing the SQL of a claim signal takes half a second, and gives the same for every claim. Entities have prepared
+# tables, which change.
+_WRITTEN: WeakKeyDictionary[Compiler, dict[tuple[str, int], dict[str, _Query]]] = WeakKeyDictionary()
+# Stands in the SQL where the claim's id is to be.
+_ASKED = "the claim that is asked for"
+
+
+def _queries(
     compiler: Compiler,
     signal: Signal,
-    reductions: list[Reduction],
+    by_scope: Mapping[str, list[Reduction]],
     key: Mapping[str, Any],
     most: int,
-) -> Evidence:
+) -> dict[str, _Query]:
+    """Queries by scope."""
+    if signal.entity != "claim":
+        return {n: _query(compiler, signal, group, key, most) for n, group in by_scope.items()}
+    written = _WRITTEN.setdefault(compiler, {})
+    if (signal.id, most) not in written:
+        asked = dict.fromkeys(key, _ASKED)
+        written[signal.id, most] = {n: _query(compiler, signal, group, asked, most) for n, group in by_scope.items()}
+    return written[signal.id, most]
+
+
+def _query(
+    compiler: Compiler, signal: Signal, reductions: list[Reduction], key: Mapping[str, Any], most: int
+) -> _Query:
     scope = reductions[0].scope
     shown = shown_columns(scope)
     relation = compiler.rows_behind(signal, reductions, shown)
@@ -103,16 +148,13 @@ def _evidence(
     totals = rows.aggregate(total=rows.count(), **({"amount": rows[money].sum()} if money else {}))
     notable = [c for c in _NOTABLE if c in shown][:1]
     order = [*(ibis.desc(c) for c in notable), *(ibis.asc(c) for c in shown if c not in notable)]
-    found = _run(builder, rows.order_by(order).limit(most))
-    total = _run(builder, totals).to_pylist()[0]
-    return Evidence(signal, scope.name, found, int(total["total"]), total.get("amount"))
+    texts = [str(ibis.to_sql(e, dialect="duckdb")) for e in (rows.order_by(order).limit(most), totals)]
+    asks = _ASKED in key.values()
+    of_rows, of_total = (text.replace(f"'{_ASKED}'", "$1") for text in texts)
+    return _Query(of_rows, of_total, asks)
 
 
 def shown_columns(scope: Scope) -> list[str]:
     """Columns of a scope that are worth showing: those of claims and items, or all of a table of sums."""
     claims = [c for c in _SHOWN.get(scope.name, _CLAIM_COLUMNS) if c in scope.columns]
     return claims if "claim_id" in claims or scope.name in _SHOWN else list(scope.columns)
-
-
-def _run(builder: FrameBuilder, expression: Any) -> pa.Table:
-    return builder.connection.sql(str(ibis.to_sql(expression, dialect="duckdb"))).to_arrow_table()

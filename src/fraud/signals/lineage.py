@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from weakref import WeakKeyDictionary
 
 import ibis.expr.operations as ops
 
@@ -12,11 +13,20 @@ from fraud.signals.prepared import PREPARED
 
 __all__ = ["absent_columns", "columns_read"]
 
+# Tracing a signal takes half a second, and gives the same every time.
+_TRACED: WeakKeyDictionary[Compiler, dict[str, frozenset[tuple[str, str]]]] = WeakKeyDictionary()
 _NOT_CANONICAL = {"entities", "norms", *PREPARED}
 
 
 def columns_read(compiler: Compiler, signal: Signal) -> frozenset[tuple[str, str]]:
     """Pairs (table, column) that decide the signal's value, joins to looked-up tables included."""
+    traced = _TRACED.setdefault(compiler, {})
+    if signal.id not in traced:
+        traced[signal.id] = _traced(compiler, signal)
+    return traced[signal.id]
+
+
+def _traced(compiler: Compiler, signal: Signal) -> frozenset[tuple[str, str]]:
     part = compiler.compile(signal)
     row = compiler.relations.row.build(part.row_columns).op()
     found = {pair for name in part.row_columns for pair in _trace(row, name)}

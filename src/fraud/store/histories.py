@@ -13,20 +13,27 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from fraud.store.database import rows
-from fraud.store.history import ENTITIES, PAST_DAYS, PAST_LINES_DAYS, NamesOf, published, visible
-from fraud.store.shapes import History, Row, Snapshot
+from fraud.store.history import (
+    ENTITIES,
+    PAST_DAYS,
+    PAST_LINES_DAYS,
+    NamesOf,
+    claims_known,
+    lines_known,
+    published,
+    visible,
+)
+from fraud.store.shapes import History, Row, Snapshot, Wanted
 from fraud.store.tables import CANONICAL, columns_of, snapshots
 
 __all__ = ["read_histories"]
 
-_claims, _lines = CANONICAL["claims"], CANONICAL["lines"]
+_claims = CANONICAL["claims"]
 _earlier = sa.and_(
     _claims.c.patient_id.in_(sa.bindparam("patients", expanding=True)),
     _claims.c.settled_at < sa.bindparam("until"),
     _claims.c.settled_at >= sa.bindparam("since"),
 )
-_CLAIMS = sa.select(*columns_of("claims")).where(_earlier)
-_LINES = sa.select(*columns_of("lines")).join(_claims, _claims.c.claim_id == _lines.c.claim_id).where(_earlier)
 _PARTIES = {
     entity: sa.select(*columns_of(name)).where(CANONICAL[name].c[key].in_(sa.bindparam("ids", expanding=True)))
     for entity, (name, key) in ENTITIES.items()
@@ -52,7 +59,7 @@ _Who = tuple[str, str]
 
 
 def read_histories(
-    connection: Connection, claims: Sequence[Row], needs_lines: bool, model: str, names_of: NamesOf
+    connection: Connection, claims: Sequence[Row], wanted: Wanted, model: str, names_of: NamesOf
 ) -> list[History]:
     """For each claim what `read_history` gives for it, in a fixed number of queries; rows are shared, not copied.
 
@@ -60,7 +67,7 @@ def read_histories(
     """
     if not claims:
         return []
-    past = _Past(connection, claims, needs_lines)
+    past = _Past(connection, claims, wanted)
     parties = {entity: _parties(connection, entity, claims) for entity in ENTITIES}
     taken = _snapshots(connection, claims, model, names_of)
     return [
@@ -77,16 +84,17 @@ def read_histories(
 class _Past:
     """Earlier claims of several patients with their lines, as far back as any of the claims looks."""
 
-    def __init__(self, connection: Connection, claims: Sequence[Row], needs_lines: bool) -> None:
+    def __init__(self, connection: Connection, claims: Sequence[Row], wanted: Wanted) -> None:
         settled = [c["settled_at"] for c in claims]
         patients = sorted({c["patient_id"] for c in claims})
         asked = {"patients": patients, "until": max(settled), "since": _before(min(settled), PAST_DAYS)}
         self._claims: dict[str, list[Row]] = defaultdict(list)
-        for row in rows(connection, _CLAIMS, asked):
+        for row in rows(connection, claims_known(_earlier, wanted.claims), asked):
             self._claims[row["patient_id"]].append(row)
         self._lines: dict[str, list[Row]] = defaultdict(list)
-        if needs_lines:
-            for row in rows(connection, _LINES, asked | {"since": _before(min(settled), PAST_LINES_DAYS)}):
+        if wanted.any_lines:
+            asked["since"] = _before(min(settled), PAST_LINES_DAYS)
+            for row in rows(connection, lines_known(_earlier, wanted.lines), asked):
                 self._lines[row["claim_id"]].append(row)
 
     def claims(self, claim: Row, days: int = PAST_DAYS) -> list[Row]:

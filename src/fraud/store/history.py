@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -11,15 +12,17 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from fraud.store.database import rows
-from fraud.store.shapes import History, Row, Snapshot
+from fraud.store.shapes import History, Row, Snapshot, Wanted
 from fraud.store.tables import CANONICAL, columns_of, refreshes, snapshots
 
 __all__ = [
     "ENTITIES",
     "PAST_DAYS",
     "PAST_LINES_DAYS",
+    "claims_known",
     "earlier_claims",
     "latest_snapshot",
+    "lines_known",
     "published",
     "read_history",
     "visible",
@@ -34,17 +37,21 @@ ENTITIES = {
     "provider": ("providers", "provider_id"),
     "physician": ("physicians", "physician_id"),
 }
+_Query = sa.Select[*tuple[Any, ...]]
 NamesOf = Callable[[Connection, str], tuple[str, ...]]
 
 _claims, _lines = CANONICAL["claims"], CANONICAL["lines"]
+# What is read whatever is wanted: by these a claim's past is told from everything else.
+_KEYS = {
+    "claims": frozenset({"claim_id", "patient_id", "settled_at", "uploaded_at"}),
+    "lines": frozenset({"claim_id"}),
+}
 _earlier = sa.and_(
     _claims.c.patient_id == sa.bindparam("patient"),
     _claims.c.settled_at < sa.bindparam("settled"),
     _claims.c.settled_at >= sa.bindparam("since"),
     _claims.c.claim_id != sa.bindparam("own"),
 )
-_CLAIMS = sa.select(*columns_of("claims")).where(_earlier)
-_LINES = sa.select(*columns_of("lines")).join(_claims, _claims.c.claim_id == _lines.c.claim_id).where(_earlier)
 _PERSONS = {
     entity: sa.select(*columns_of(name)).where(CANONICAL[name].c[key] == sa.bindparam("id"))
     for entity, (name, key) in ENTITIES.items()
@@ -70,7 +77,7 @@ _SNAPSHOT = (
 )
 
 
-def read_history(connection: Connection, claim: Row, needs_lines: bool, model: str, names_of: NamesOf) -> History:
+def read_history(connection: Connection, claim: Row, wanted: Wanted, model: str, names_of: NamesOf) -> History:
     """What was known before the claim settled; the claim itself never counts as its own past."""
     persons = {e: _person(connection, e, claim.get(key)) for e, (_, key) in ENTITIES.items()}
     until = published(connection)
@@ -80,8 +87,8 @@ def read_history(connection: Connection, claim: Row, needs_lines: bool, model: s
         if claim.get(key) is not None
     }
     return History(
-        claims=earlier_claims(connection, claim, PAST_DAYS),
-        lines=_earlier_rows(connection, _LINES, claim, PAST_LINES_DAYS) if needs_lines else (),
+        claims=_earlier_rows(connection, claims_known(_earlier, wanted.claims), claim, PAST_DAYS),
+        lines=_earlier_lines(connection, claim, wanted),
         snapshots={e: s for e, s in found.items() if s is not None},
         **persons,
     )
@@ -89,10 +96,33 @@ def read_history(connection: Connection, claim: Row, needs_lines: bool, model: s
 
 def earlier_claims(connection: Connection, claim: Row, days: int) -> tuple[Row, ...]:
     """The patient's claims that settled in the days before this one."""
-    return _earlier_rows(connection, _CLAIMS, claim, days)
+    return _earlier_rows(connection, claims_known(_earlier), claim, days)
 
 
-def _earlier_rows(connection: Connection, query: sa.Select[*tuple[Any, ...]], claim: Row, days: int) -> tuple[Row, ...]:
+@lru_cache(maxsize=64)
+def claims_known(known: sa.ColumnElement[bool], wanted: frozenset[str] | None = None) -> _Query:
+    """The query for earlier claims that fulfil `known`, with the wanted columns."""
+    return sa.select(*_columns("claims", wanted)).where(known)
+
+
+@lru_cache(maxsize=64)
+def lines_known(known: sa.ColumnElement[bool], wanted: frozenset[str] | None = None) -> _Query:
+    """The query for lines of earlier claims that fulfil `known`, with the wanted columns."""
+    return sa.select(*_columns("lines", wanted)).join(_claims, _claims.c.claim_id == _lines.c.claim_id).where(known)
+
+
+def _columns(name: str, wanted: frozenset[str] | None) -> list[sa.Column[Any]]:
+    found = columns_of(name)
+    return found if wanted is None else [c for c in found if c.name in wanted | _KEYS[name]]
+
+
+def _earlier_lines(connection: Connection, claim: Row, wanted: Wanted) -> tuple[Row, ...]:
+    if not wanted.any_lines:
+        return ()
+    return _earlier_rows(connection, lines_known(_earlier, wanted.lines), claim, PAST_LINES_DAYS)
+
+
+def _earlier_rows(connection: Connection, query: _Query, claim: Row, days: int) -> tuple[Row, ...]:
     settled: datetime = claim["settled_at"]
     # A claim of the first year of the calendar has no year before it.
     since = settled - timedelta(days=days) if settled > datetime.min + timedelta(days=days) else datetime.min

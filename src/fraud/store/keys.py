@@ -22,7 +22,7 @@ from fraud.store.database import Database
 from fraud.store.ledger import Event, Ledger, moment_text
 from fraud.store.tables import METADATA
 
-__all__ = ["DAYS", "OVERLAP_HOURS", "ROLES", "Key", "Keys", "Scope", "key_id_of", "keys"]
+__all__ = ["DAYS", "OVERLAP_HOURS", "ROLES", "Key", "Keys", "Scope", "key_id_of", "keys", "suspensions"]
 
 ROLES = ("claims-system", "investigator", "supervisor", "data-scientist", "auditor", "admin")
 # A year: long enough to be planned, short enough that a forgotten key dies.
@@ -50,6 +50,18 @@ keys = sa.Table(
     sa.Column("last_used_at", sa.Text),
     sa.Column("told_at", sa.Text),
     sa.Column("revoked_at", sa.Text),
+)
+
+# Keys that open nothing until somebody has looked into how they were used.
+suspensions = sa.Table(
+    "key_suspensions",
+    METADATA,
+    sa.Column("key_id", sa.Text, primary_key=True),
+    sa.Column("suspended_at", sa.Text, nullable=False),
+    sa.Column("why", sa.Text, nullable=False),
+)
+_SELECT = sa.select(keys, suspensions.c.suspended_at, suspensions.c.why).join_from(
+    keys, suspensions, keys.c.key_id == suspensions.c.key_id, isouter=True
 )
 
 
@@ -94,12 +106,16 @@ class Key:
     per_second: float | None = None
     last_used_at: datetime | None = None
     revoked_at: datetime | None = None
+    suspended_at: datetime | None = None
+    suspended_for: str | None = None
 
     def state(self, now: datetime) -> str:
-        """`valid`, `expired` or `revoked`."""
+        """`valid`, `expired`, `revoked` or `suspended`."""
         if self.revoked_at is not None and self.revoked_at <= now:
             return "revoked"
-        return "expired" if self.expires_at <= now else "valid"
+        if self.expires_at <= now:
+            return "expired"
+        return "valid" if self.suspended_at is None else "suspended"
 
     def as_dict(self) -> dict[str, Any]:
         """The key for people and programs; nothing that opens a door."""
@@ -114,6 +130,8 @@ class Key:
             "expires_at": self.expires_at,
             "last_used_at": self.last_used_at,
             "revoked_at": self.revoked_at,
+            "suspended_at": self.suspended_at,
+            "suspended_for": self.suspended_for,
         }
 
 
@@ -180,10 +198,35 @@ class Keys:
             self._ledger.add_in(connection, told)
         return self.get(key_id)
 
+    def suspend(self, key_id: str, why: str) -> bool:
+        """Let the key open nothing until it is resumed; whether it was not suspended before."""
+        row = {"key_id": key_id, "suspended_at": moment_text(self._clock()), "why": why}
+        of_key = suspensions.c.key_id == key_id
+
+        def work(connection: sa.Connection) -> bool:
+            if connection.execute(sa.select(suspensions).where(of_key)).first() is not None:
+                return False
+            connection.execute(sa.insert(suspensions), row)
+            self._ledger.add_in(connection, Event("key.suspended", key_id, details={"why": why}))
+            return True
+
+        return self._database.transact(work)
+
+    def resume(self, key_id: str, by: str, reason: str = "") -> Key:
+        """The key, which opens again what it did; raises `InputError` when it was not suspended."""
+        found = self.get(key_id)
+        if found.suspended_at is None:
+            raise InputError(f"Key {key_id} is not suspended: it is {found.state(self._clock())}.")
+        with self._database.write() as connection:
+            connection.execute(sa.delete(suspensions).where(suspensions.c.key_id == key_id))
+            details = {"key_id": key_id, "name": found.name, "suspended_for": found.suspended_for}
+            self._ledger.add_in(connection, Event("key.resumed", by, purpose=reason or None, details=details))
+        return self.get(key_id)
+
     def all(self) -> tuple[Key, ...]:
         """Every key that was ever made, the oldest first."""
         with self._database.read() as connection:
-            found = connection.execute(sa.select(keys).order_by(keys.c.created_at, keys.c.key_id)).mappings()
+            found = connection.execute(_SELECT.order_by(keys.c.created_at, keys.c.key_id)).mappings()
             return tuple(_key(row) for row in found)
 
     def any(self) -> bool:
@@ -194,7 +237,7 @@ class Keys:
     def get(self, key_id: str) -> Key:
         """One key; raises `NotKnownError`."""
         with self._database.read() as connection:
-            row = connection.execute(sa.select(keys).where(keys.c.key_id == key_id)).mappings().first()
+            row = connection.execute(_SELECT.where(keys.c.key_id == key_id)).mappings().first()
         if row is None:
             raise NotKnownError(f"There is no key {key_id[:16]}. `fraud keys list` shows all.")
         return _key(row)
@@ -202,7 +245,7 @@ class Keys:
     def find(self, secret: str) -> Key | None:
         """The key that this secret opens, whatever its state; None when there is none."""
         with self._database.read() as connection:
-            query = sa.select(keys).where(keys.c.key_id == (key_id_of(secret) or ""))
+            query = _SELECT.where(keys.c.key_id == (key_id_of(secret) or ""))
             row = connection.execute(query).mappings().first()
         kept = bytes(row["digest"]) if row is not None else bytes(32)
         # In constant time, and for an id that is not there too.
@@ -281,6 +324,8 @@ def _key(row: sa.RowMapping) -> Key:
         per_second=row["per_second"],
         last_used_at=_moment(row["last_used_at"]),
         revoked_at=_moment(row["revoked_at"]),
+        suspended_at=_moment(row["suspended_at"]),
+        suspended_for=row["why"],
     )
 
 

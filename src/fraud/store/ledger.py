@@ -42,7 +42,7 @@ __all__ = [
 ]
 
 # What a record can be.
-KINDS = ("claim", "decision", "patient", "provider", "physician")
+KINDS = ("claim", "decision", "case", "patient", "provider", "physician")
 # What the first entry is chained to.
 ORIGIN = "0" * 64
 _PAGE = 5_000
@@ -79,7 +79,7 @@ ledger = sa.Table(
 
 @dataclass(frozen=True)
 class Record:
-    """What an event is about: a claim, decision, patient, provider or physician, by its own id."""
+    """What an event is about: a claim, decision, case, patient, provider or physician, by its own id."""
 
     kind: str
     id: str
@@ -227,9 +227,24 @@ class Ledger:
             self._secret = self._database.transact(_own_secret)
         return _name(self._secret, record)
 
-    def entries(self, record: Record | None = None, who: str | None = None, most: int = 100) -> tuple[Entry, ...]:
-        """The latest entries, newest first: of one record (a patient's are all that speak of the person) or key."""
+    def entries(
+        self,
+        record: Record | None = None,
+        who: str | None = None,
+        most: int = 100,
+        *,
+        what: str | None = None,
+        before: int | None = None,
+    ) -> tuple[Entry, ...]:
+        """The latest entries, newest first: of one record (a patient's are all that speak of the person) or key.
+
+        `what` is an event or, as `case.`, the beginning of several; `before` is a position.
+        """
         query = sa.select(ledger).order_by(ledger.c.position.desc()).limit(most)
+        if what is not None:
+            query = query.where(ledger.c.what.startswith(what, autoescape=True))
+        if before is not None:
+            query = query.where(ledger.c.position < before)
         if record is not None:
             name = self.name(record)
             query = query.where((ledger.c.record == name) | (ledger.c.person == name))

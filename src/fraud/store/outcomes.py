@@ -12,9 +12,10 @@ from sqlalchemy.engine import Connection
 
 from fraud.claims.schema import TABLES
 from fraud.store.ciphers import SealedText
+from fraud.store.database import rows
 from fraud.store.tables import CANONICAL, METADATA, decisions
 
-__all__ = ["Became", "Feedback", "add_feedback", "add_outcomes", "feedback_on", "known_decisions"]
+__all__ = ["Became", "Feedback", "add_feedback", "add_outcomes", "feedback_on", "known_decisions", "outcomes_about"]
 
 # What became of an outcome: `different` is one whose key is there with other figures, which stay as they are.
 Became = Literal["added", "unchanged", "different"]
@@ -56,12 +57,12 @@ class Feedback:
     received_at: datetime
 
 
-def add_outcomes(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> list[Became]:
+def add_outcomes(connection: Connection, found: Sequence[Mapping[str, Any]]) -> list[Became]:
     """Append outcomes whose key is not there yet; what became of each, in order."""
     if connection.dialect.name == "postgresql":
         # Two senders of the same outcome wait for each other; SQLite has one writer anyway.
         connection.execute(sa.text("LOCK TABLE outcomes IN SHARE ROW EXCLUSIVE MODE"))
-    return [_add_outcome(connection, {c: row.get(c) for c in _COLUMNS}) for row in rows]
+    return [_add_outcome(connection, {c: row.get(c) for c in _COLUMNS}) for row in found]
 
 
 def _add_outcome(connection: Connection, row: Mapping[str, Any]) -> Became:
@@ -72,6 +73,13 @@ def _add_outcome(connection: Connection, row: Mapping[str, Any]) -> Became:
         connection.execute(sa.insert(_outcomes), row)
         return "added"
     return "unchanged" if dict(found) == dict(row) else "different"
+
+
+def outcomes_about(connection: Connection, entity: str, entity_id: str) -> tuple[dict[str, Any], ...]:
+    """The outcomes of a claim, patient, provider or physician, the earliest first."""
+    own = (_outcomes.c.entity == entity, _outcomes.c.entity_id == entity_id)
+    query = sa.select(*(_outcomes.c[c] for c in _COLUMNS)).where(*own)
+    return rows(connection, query.order_by(_outcomes.c.decided_at, _outcomes.c.verdict), {})
 
 
 def known_decisions(connection: Connection, request_ids: Iterable[str]) -> frozenset[str]:

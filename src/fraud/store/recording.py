@@ -10,6 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from fraud.store.casework.opening import Opened, open_in
 from fraud.store.shapes import Bundle, Decision, Seen
 from fraud.store.tables import CANONICAL, decisions, idempotency
 from fraud.store.versions import add, insert_new
@@ -41,12 +42,14 @@ class Answer:
     """An answer to be recorded; with `bundle` the claim becomes history.
 
     `key` gets the answer again. With `digest`, that of the request's body, the key was not taken before.
+    `opened` is the case that the answer names.
     """
 
     decision: Decision
     bundle: Bundle | None = None
     key: str | None = None
     digest: bytes | None = None
+    opened: Opened | None = None
 
 
 def record(connection: Connection, answers: Sequence[Answer], now: Callable[[], datetime]) -> list[Seen | None]:
@@ -59,6 +62,7 @@ def record(connection: Connection, answers: Sequence[Answer], now: Callable[[], 
     if fresh:
         connection.execute(_INSERT_DECISION, [vars(a.decision) for a in fresh])
         _remember(connection, [a.bundle for a in fresh if a.bundle is not None], now)
+        open_in(connection, [a.opened for a in fresh if a.opened is not None])
     given = [(a, a.key, a.decision.response) for a in fresh if a.key is not None]
     finish_keys(connection, [(key, 200, response) for a, key, response in given if a.digest is None])
     new = [{"key": k, "digest": a.digest, "status": 200, "response": r} for a, k, r in given if a.digest is not None]

@@ -9,7 +9,10 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from fraud.store.casework.tables import attachments, cases
+from fraud.store.casework.tables import events as case_events
 from fraud.store.database import Database
+from fraud.store.explanations import explanations
 from fraud.store.ledger import Event, Ledger
 from fraud.store.outcomes import feedback
 from fraud.store.scrubbing import scrub
@@ -62,8 +65,17 @@ def _conditions(cutoff: datetime) -> dict[sa.Table, sa.ColumnElement[bool]]:
     current = sa.select(_claims.c.claim_id)
     own = {CANONICAL[name]: CANONICAL[name].c.claim_id.in_(old) for name in ITEMS}
     orphaned = sa.and_(versions.c.received_at < cutoff, versions.c.claim_id.not_in(current))
+    # An explanation goes with its decision, and before it.
+    explained = sa.select(decisions.c.request_id).where(decisions.c.scored_at < cutoff)
+    # A case that is not closed is kept, however old it is.
+    ended = sa.and_(cases.c.state == "closed", cases.c.closed_at < cutoff)
+    theirs = sa.select(cases.c.case_id).where(ended)
     return {
         **own,
+        case_events: case_events.c.case_id.in_(theirs),
+        attachments: attachments.c.case_id.in_(theirs),
+        cases: ended,
+        explanations: explanations.c.request_id.in_(explained),
         versions: versions.c.claim_id.in_(old) | orphaned,
         _claims: _claims.c.settled_at < cutoff,
         decisions: decisions.c.scored_at < cutoff,

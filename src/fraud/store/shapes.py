@@ -10,7 +10,9 @@ from typing import Any, Literal, Protocol
 from fraud.errors import FraudError
 
 __all__ = [
+    "EVERYTHING",
     "ITEMS",
+    "NO_LINES",
     "Added",
     "Bundle",
     "Decision",
@@ -22,6 +24,7 @@ __all__ = [
     "Snapshot",
     "StoreBusyError",
     "StoreRevisionError",
+    "Wanted",
 ]
 
 Row = Mapping[str, Any]
@@ -79,6 +82,28 @@ class History:
     provider: Row | None = None
     physician: Row | None = None
     snapshots: Mapping[str, Snapshot] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which columns of earlier claims and of their lines are to be read besides their keys; None stands for all.
+
+    Reading what nobody asks for costs more than everything else: a patient has hundreds of earlier lines. Without
+    `lines` no line is read.
+    """
+
+    claims: frozenset[str] | None = None
+    lines: frozenset[str] | None = None
+
+    @property
+    def any_lines(self) -> bool:
+        """Whether lines are to be read."""
+        return self.lines is None or bool(self.lines)
+
+
+# All that there is.
+EVERYTHING = Wanted()
+NO_LINES = Wanted(lines=frozenset())
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,19 @@ from fraud.store.outcomes import Became, Feedback, add_feedback, add_outcomes, f
 from fraud.store.recording import Answer, finish_keys, record, release_keys, seen_keys, take_keys
 from fraud.store.refreshes import Arrived, Covered, Refresh, SnapshotRows, Touched
 from fraud.store.sealing import attach
-from fraud.store.shapes import Added, Bundle, Decision, History, Loaded, Row, Seen, ShadowScore, Snapshot
+from fraud.store.shapes import (
+    EVERYTHING,
+    Added,
+    Bundle,
+    Decision,
+    History,
+    Loaded,
+    Row,
+    Seen,
+    ShadowScore,
+    Snapshot,
+    Wanted,
+)
 from fraud.store.tables import CANONICAL, columns_of, decisions, names, shadow_scores
 
 __all__ = ["Store"]
@@ -115,15 +127,15 @@ class Store:
         with self._database.read() as connection:
             return versions.stored(connection, claim_id)
 
-    def history(self, claim: Row, needs_lines: bool = True, model: str = "") -> History:
+    def history(self, claim: Row, wanted: Wanted = EVERYTHING, model: str = "") -> History:
         """What was known before the claim settled; `model` says whose snapshots are wanted."""
         with self._database.read() as connection:
-            return read_history(connection, claim, needs_lines, model, self._names_of)
+            return read_history(connection, claim, wanted, model, self._names_of)
 
-    def histories(self, claims: Sequence[Row], needs_lines: bool = True, model: str = "") -> list[History]:
+    def histories(self, claims: Sequence[Row], wanted: Wanted = EVERYTHING, model: str = "") -> list[History]:
         """What was known before each of many claims settled; as `history`, in a fixed number of queries."""
         with self._database.read() as connection:
-            return read_histories(connection, claims, needs_lines, model, self._names_of)
+            return read_histories(connection, claims, wanted, model, self._names_of)
 
     def party(self, entity: str, entity_id: str) -> Row | None:
         """What is on file about a patient, provider or physician."""

@@ -16,7 +16,7 @@ from fraud.store.database import rows
 from fraud.store.shapes import ITEMS, Added, Bundle, Row
 from fraud.store.tables import CANONICAL, columns_of, versions
 
-__all__ = ["StoredBundle", "add", "as_json", "from_json", "insert_new", "stored"]
+__all__ = ["StoredBundle", "add", "as_json", "from_json", "insert_new", "row_from_json", "stored"]
 
 _claims = CANONICAL["claims"]
 _SELECT = {
@@ -91,6 +91,11 @@ def from_json(text: bytes) -> StoredBundle:
     read = orjson.loads(text)
     items = (tuple(_typed(TABLES[n], r) for r in read[n]) for n in ITEMS)
     return StoredBundle(_typed(TABLES["claims"], read["claim"]), *items)
+
+
+def row_from_json(table: str, read: Mapping[str, Any]) -> Row:
+    """A row of a canonical table that was written as JSON, with every column."""
+    return _typed(TABLES[table], read)
 
 
 def _filled(row: Row) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from fraud.web.bodies.messages import Incoming, Reply
 from fraud.web.bodies.mishaps import problem_of, reply_of
 from fraud.web.bodies.problems import Problem
 from fraud.web.bodies.reading import Accepted, read_body
-from fraud.web.calls import accounts, claims, scoring
+from fraud.web.calls import accounts, cases, claims, scoring
 from fraud.web.calls.idempotency import key_of, still_running
 from fraud.web.calls.reports import claim_report
 from fraud.web.calls.risks import entity_risk
@@ -32,6 +32,7 @@ from fraud.web.exchange.audit_settings import AuditSettings, load_audit_settings
 from fraud.web.exchange.neighbours import neighbours
 from fraud.web.exchange.outcomes import add_outcomes
 from fraud.web.openapi import description
+from fraud.web.pages.frame.serving import Answer, page_routes
 from fraud.web.running.batching import Batcher
 from fraud.web.running.door import Door
 from fraud.web.running.runtime import ENTITIES, Runtime
@@ -58,13 +59,19 @@ OWN_CALLS: tuple[tuple[str, str, str, Work], ...] = (
     ("/v1/claims/{claim_id}/report", "GET", "claim_report", claim_report),
     *((f"/v1/{e}s/{{entity_id}}/risk", "GET", f"{e}_risk", partial(entity_risk, e)) for e in ENTITIES[1:]),
     ("/v1/outcomes", "POST", "outcomes", add_outcomes),
+    ("/v1/cases", "GET", "cases", cases.cases),
+    ("/v1/cases/{id}", "GET", "case", cases.case),
+    ("/v1/cases/{id}", "PATCH", "case_change", cases.change),
+    ("/v1/cases/{id}/decisions", "POST", "case_decide", cases.decide),
+    ("/v1/cases/{id}/pack", "GET", "case_pack", cases.pack),
+    ("/v1/cases/{id}/files/{number}", "GET", "case_file", cases.attachment),
     ("/v1/model", "GET", "model", claims.model),
     ("/v1/ledger", "GET", "ledger", accounts.entries),
     ("/docs.json", "GET", "docs", docs),
 )
 CALLS = (*OWN_CALLS, *neighbours(load_audit_settings()))
 # Bodies that differ from plain JSON of the usual size, by the name of the call.
-ACCEPTED: Mapping[str, Accepted] = {"score_batch": BATCH, **exchange.ACCEPTED}
+ACCEPTED: Mapping[str, Accepted] = {"score_batch": BATCH, "case_change": cases.CHANGES, **exchange.ACCEPTED}
 # Seconds for calls that may take longer than the door gives others.
 SECONDS: Mapping[str, float] = {"score_batch": 25.0, **exchange.SECONDS}
 # Calls whose requests are worked on together when they come at the same time. A caller with bounds goes alone:
@@ -90,7 +97,8 @@ def build_app(
     `audit` says where the audit interface is, and what a province's codes mean.
     """
     table = CALLS if audit is None else (*OWN_CALLS, *neighbours(audit))
-    routes = [Route(path, _endpoint(name, work), methods=[method]) for path, method, name, work in table]
+    routes = [Route(p, _endpoint(name, partial(_reply, name, work)), methods=[m]) for p, m, name, work in table]
+    routes += page_routes(_endpoint)
     routes.append(Route("/{path:elsewhere}", _elsewhere, methods=_METHODS))
     app = Starlette(
         routes=routes,
@@ -137,13 +145,13 @@ def _nowhere(request: Request) -> Problem:
     return Problem("method-not-allowed", f"This address takes {allowed}.", headers={"Allow": allowed})
 
 
-def _endpoint(name: str, work: Work) -> Callable[[Request], Awaitable[Response]]:
+def _endpoint(name: str, answer: Answer) -> Callable[[Request], Awaitable[Response]]:
     async def endpoint(request: Request) -> Response:
         started, request_id = perf_counter(), _request_id(request)
         state = request.app.state
         logs.begin(request_id, name)
         trace = traces.begin(state.traces, name, request.headers, request_id)
-        reply = await _reply(request, request_id, name, work)
+        reply = await answer(request, request_id)
         seconds, model = perf_counter() - started, state.runtime.model_label
         metrics.requests().labels(name).observe(seconds)
         metrics.answers().labels(name, str(reply.status)).inc()
@@ -165,12 +173,12 @@ def _request_id(request: Request) -> str:
     return given if _REQUEST_ID.fullmatch(given) else uuid4().hex
 
 
-async def _reply(request: Request, request_id: str, name: str, work: Work) -> Reply:
+async def _reply(name: str, work: Work, request: Request, request_id: str) -> Reply:
     """The work's reply or a problem: nothing is raised beyond this, whatever happens."""
     state = request.app.state
 
     async def arrive() -> bytes:
-        return await read_body(request, ACCEPTED.get(name, _JSON)) if request.method == "POST" else b""
+        return await read_body(request, ACCEPTED.get(name, _JSON)) if request.method in ("POST", "PATCH") else b""
 
     def begin(body: bytes) -> Future[Reply]:
         headers, query = dict(request.headers), dict(request.query_params)
@@ -183,7 +191,7 @@ async def _reply(request: Request, request_id: str, name: str, work: Work) -> Re
 
     try:
         guard = state.runtime.guard
-        caller = await guard.admit(name, request.headers, request.scope.get("server"))
+        caller = await guard.admit(name, request.headers, request.scope.get("server"), request.scope.get("client"))
         found: Reply = await state.door.through(arrive, begin, SECONDS.get(name))
         return found
     except ClientDisconnect:

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import Any
+from typing import Any, get_args
 
 import orjson
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from fraud import __version__
+from fraud.explaining.content.document import Audience
+from fraud.explaining.report import FORMATS
+from fraud.review.cases import ORDERS, PRIORITIES, STATES
+from fraud.store.casework.shapes import SelectedBy
 from fraud.web.bodies.answers import AddedAnswer, BatchAnswer, ClaimScore, EntityRisk, ModelAnswer, ProblemAnswer
+from fraud.web.bodies.cases import DECISIONS, CaseFileAnswer, CasePatch, CasesAnswer, CaseStanding
 from fraud.web.bodies.problems import FAULTS, PROBLEMS
 from fraud.web.bodies.shapes import BatchBody, ClaimBody, ClaimsBody, ScoreBody
 from fraud.web.calls.accounts import MOST, LedgerAnswer
@@ -37,7 +42,7 @@ def _document() -> dict[str, Any]:
     return {
         "openapi": "3.1.0",
         "info": {"title": "fraud", "version": __version__, "description": _ABOUT + _codes()},
-        "paths": exchange.with_samples({**_claims(), **_reading(), **exchange.paths(), **_server()}),
+        "paths": exchange.with_samples({**_claims(), **_reading(), **_cases(), **exchange.paths(), **_server()}),
         "components": {"schemas": _schemas(), "securitySchemes": {"key": _BEARER}},
         # As long as no key was made the machine itself is served without one.
         "security": [{"key": []}, {}],
@@ -52,7 +57,7 @@ def _codes() -> str:
 
 
 def _schemas() -> dict[str, Any]:
-    bodies: list[type[BaseModel]] = [ScoreBody, BatchBody, ClaimBody, ClaimsBody]
+    bodies: list[type[BaseModel]] = [ScoreBody, BatchBody, ClaimBody, ClaimsBody, CasePatch, *DECISIONS.values()]
     answers: list[type[BaseModel]] = [
         ClaimScore,
         BatchAnswer,
@@ -60,6 +65,9 @@ def _schemas() -> dict[str, Any]:
         EntityRisk,
         ModelAnswer,
         LedgerAnswer,
+        CasesAnswer,
+        CaseFileAnswer,
+        CaseStanding,
         ProblemAnswer,
     ]
     modes = [(m, "validation") for m in (*bodies, *exchange.BODIES)]
@@ -92,17 +100,29 @@ def _claims() -> dict[str, Any]:
         "/v1/claims/{claim_id}/report": {
             "get": _call(
                 "The explanation report of a claim",
-                "As JSON or as one page that needs nothing from outside, by `Accept`.",
-                {
-                    "description": "The report",
-                    "content": {
-                        "application/json": {"schema": {"type": "object"}},
-                        "text/html": {"schema": {"type": "string"}},
-                    },
-                },
-                parameters=[_in_path("claim_id"), _LOCALE],
+                "By `Accept` as JSON, as one page that needs nothing from outside, as a PDF or as a workbook. It is "
+                "drawn up when somebody first asks, says what the decision answered, and is the same ever after, byte "
+                "for byte. For the `provider` concerned, as in a hearing, other people's data are left out.",
+                {"description": "The report", "content": _report_content()},
+                parameters=[
+                    _in_path("claim_id"),
+                    _LOCALE,
+                    _in_query("request_id", "which decision on the claim; the latest by default", {"type": "string"}),
+                    _in_query("audience", "whom it is for", {"enum": [*get_args(Audience)], "default": "internal"}),
+                ],
             )
         },
+    }
+
+
+def _report_content() -> dict[str, Any]:
+    """The formats of a report."""
+    files = {"type": "string", "format": "binary"}
+    return {
+        kind.media_type: {
+            "schema": {"type": "object"} if form == "json" else {"type": "string"} if kind.text else files
+        }
+        for form, kind in FORMATS.items()
     }
 
 
@@ -147,6 +167,76 @@ def _reading() -> dict[str, Any]:
         "/v1/model": {"get": model},
         "/v1/ledger": {"get": _ledger()},
     }
+
+
+def _cases() -> dict[str, Any]:
+    """The queue and its workflow."""
+    one = [_in_path("id")]
+    read = _call(
+        "One case",
+        "With all that was done in it, its files, and the steps that the caller can take now.",
+        _answer("The case", CaseFileAnswer),
+        parameters=one,
+    )
+    change = _call(
+        "Change a case",
+        "All of the body or nothing: into somebody's hands, another priority, evidence, notes, innocent explanations, "
+        "files, follow-up. A `revision` that is not the latest is refused with 409.",
+        _answer("The case as it stands then", CaseStanding),
+        body={"$ref": _REFERENCE.format(model="CasePatch")},
+        parameters=one,
+    )
+    decide = _call(
+        "Decide a case",
+        "Propose a result, sign it as a second person, send it back, find it unfounded, appeal, decide the appeal, "
+        "close. A step that the case does not allow is refused with 409, which names those that it does.",
+        _answer("The case as it stands then", CaseStanding),
+        body={"anyOf": [{"$ref": _REFERENCE.format(model=m.__name__)} for m in DECISIONS.values()]},
+        parameters=one,
+    )
+    content = {"description": "The file", "content": {"*/*": {"schema": {"type": "string", "format": "binary"}}}}
+    file = _call("A file of a case", "", content, parameters=[*one, _in_path("number")])
+    archive = {"description": "The archive", "content": {"application/zip": {"schema": {"type": "string"}}}}
+    pack = _call(
+        "All that a case rests on",
+        "One archive: the case, its history, files, decision, outcomes, ledger entries and report, with the SHA-256 of "
+        "each in its manifest. The same case gives the same bytes.",
+        archive,
+        parameters=[*one, _LOCALE],
+    )
+    return {
+        "/v1/cases": {"get": _listed_cases()},
+        "/v1/cases/{id}": {"get": read, "patch": change},
+        "/v1/cases/{id}/decisions": {"post": decide},
+        "/v1/cases/{id}/files/{number}": {"get": file},
+        "/v1/cases/{id}/pack": {"get": pack},
+    }
+
+
+def _listed_cases() -> dict[str, Any]:
+    text, money = {"type": "string"}, {"type": "number", "minimum": 0}
+    asked = [
+        _in_query("state", f"one of {', '.join(STATES)}, or several between commas", text),
+        _in_query("violation", "T01 to T40, or several between commas", text),
+        _in_query("region", "where care was given, or several between commas; 33* for a whole province", text),
+        _in_query("provider", "the id of a provider", text),
+        _in_query("priority", f"one of {', '.join(PRIORITIES)}, or several between commas", text),
+        _in_query("entity", "claim, patient, provider, physician, or several between commas", text),
+        _in_query("amount_at_least", "money at stake", money),
+        _in_query("assignee", "a name, me, or none for cases in nobody's hands", text),
+        _in_query("overdue", "whether the running clock has ended", {"type": "boolean"}),
+        _in_query("selected_by", "why it is looked at", {"enum": list(get_args(SelectedBy))}),
+        _in_query("week", "the first day of the week on whose list it is", {"type": "string", "format": "date"}),
+        _in_query("text", "the beginning of its number, or whom it is about", text),
+        _in_query("opened_from", "opened at or after", text),
+        _in_query("opened_until", "opened before", text),
+        _in_query("order", "by expected recovery per hour unless told", {"enum": list(ORDERS), "default": "-worth"}),
+        _in_query("most", "cases at most", {"type": "integer", "minimum": 1, "maximum": 1_000, "default": 50}),
+        _in_query("skip", "cases that come before", {"type": "integer", "minimum": 0, "default": 0}),
+        _in_query("counts", "whether to count them by state and priority", {"type": "boolean", "default": False}),
+    ]
+    answer = _answer("A page of cases, and how many there are", CasesAnswer)
+    return _call("The queue of cases", "Only those within the bounds of the key.", answer, parameters=asked)
 
 
 def _ledger() -> dict[str, Any]:

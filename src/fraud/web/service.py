@@ -15,6 +15,7 @@ from bentoml._internal.log import SERVER_LOGGING_CONFIG
 from fraud.config import load_settings
 from fraud.web.app import build_app
 from fraud.web.exchange.audit_settings import load_audit_settings
+from fraud.web.running.keeping import Keeper
 from fraud.web.running.runtime import open_runtime
 from fraud.web.serving import WORKERS, cores
 from fraud.web.telemetry.exposition import build_exposition
@@ -27,6 +28,9 @@ __all__ = ["FraudService"]
 SERVER_LOGGING_CONFIG.clear()
 SERVER_LOGGING_CONFIG.update(line_settings())
 logging.config.dictConfig(SERVER_LOGGING_CONFIG)
+
+# Without a request for so long, there is time for what nobody waits for.
+QUIET_SECONDS = 2.0
 
 _settings = load_settings()
 app = build_app(audit=load_audit_settings(_settings.serving, _settings.pseudonym_key))
@@ -42,6 +46,8 @@ app = build_app(audit=load_audit_settings(_settings.serving, _settings.pseudonym
     logging={"access": {"enabled": False}},
     # Counted by address too, for as long as the process lives; ours are counted by call.
     metrics={"enabled": False},
+    # Its spans are on whether somebody collects them or not, and cost as much as a prediction; ours are `traces`.
+    tracing={"excluded_urls": ".*"},
 )
 @bentoml.asgi_app(app, path="/")
 # Nearest to the class, so that it is asked first.
@@ -53,13 +59,15 @@ class FraudService:
         settings = load_settings()
         app.state.traces = open_traces(settings.service.get("traces"))
         self.runtime = app.state.runtime = open_runtime(settings)
+        self._keeper = Keeper(self.runtime, lambda: app.state.door.quiet(QUIET_SECONDS))
 
     def __is_ready__(self) -> bool:
         return self.runtime.ready()
 
     @bentoml.on_shutdown  # type: ignore[untyped-decorator]
     def close(self) -> None:
-        """Close the store, and send what is left of traces."""
+        """End what works by itself, close the store, and send what is left of traces."""
+        self._keeper.close()
         self.runtime.close()
         if app.state.traces is not None:
             app.state.traces.close()

@@ -17,7 +17,9 @@ __all__ = ["HEAD", "REVISIONS", "metadata"]
 REVISIONS = tuple(sorted(path.name[:4] for path in (Path(__file__).parent / "versions").glob("[0-9]*_*.py")))
 HEAD = REVISIONS[-1]
 # Where tables are defined.
-_MODULES = ("tables", "keys", "ledger", "outcomes")
+_MODULES = (
+    "tables", "keys", "ledger", "outcomes", "casework.tables", "guesses", "people", "sessions", "tips", "explanations",
+)  # fmt: skip
 
 
 def metadata() -> sa.MetaData:

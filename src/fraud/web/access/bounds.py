@@ -10,6 +10,7 @@ import orjson
 import sqlalchemy as sa
 
 from fraud.errors import Fault
+from fraud.store.casework.rows import case_of
 from fraud.store.keys import Scope
 from fraud.store.ledger import KINDS, Record
 from fraud.store.tables import CANONICAL
@@ -40,6 +41,8 @@ def subject_of(store: Store, record: Record) -> Subject:
     """Whom the record speaks of."""
     if record.kind in ("claim", "decision"):
         return _of_claim(_claim(store, record))
+    if record.kind == "case":
+        return _of_case(store, record.id)
     party = store.party(record.kind, record.id)
     if record.kind == "patient":
         return Subject(party is not None, None, record.id, _regions(party, "insured_region"))
@@ -60,6 +63,14 @@ def _of_claim(claim: Mapping[str, Any] | None) -> Subject:
     if claim is None:
         return Subject()
     return Subject(True, claim["provider_id"], claim["patient_id"], _regions(claim, "care_region", "insured_region"))
+
+
+def _of_case(store: Store, case_id: str) -> Subject:
+    with store.database.read() as connection:
+        case = case_of(connection, case_id.upper())
+    if case is None:
+        return Subject()
+    return Subject(True, case.provider_id, case.person, _regions(vars(case), "region", "insured_region"))
 
 
 def _regions(row: Mapping[str, Any] | None, *names: str) -> tuple[str, ...]:

@@ -22,7 +22,9 @@ from urllib.parse import unquote
 from fraud.errors import SpecError
 from fraud.store.keys import ROLES, Key, Keys, Scope
 from fraud.store.ledger import Event, Ledger, Record
+from fraud.store.people import People
 from fraud.web.access.bounds import Subject, holds, strangers, strangers_named, subject_of
+from fraud.web.access.unusual import Limits, Watch, suspended
 from fraud.web.bodies.problems import Problem
 
 if TYPE_CHECKING:
@@ -72,9 +74,15 @@ def _sends(*names: str, event: str | None = None) -> Rule:
     return Rule(frozenset({"claims-system"}), names=frozenset(names), event=event, sends=True)
 
 
+_READERS = frozenset({"investigator", "supervisor", "auditor"})
+
+
 def _reads(record: str, parameter: str, *more: str) -> Rule:
-    roles = frozenset({"investigator", "supervisor", "auditor", *more})
-    return Rule(roles, record=record, parameter=parameter, event=f"{record}.read")
+    return Rule(_READERS | set(more), record=record, parameter=parameter, event=f"{record}.read")
+
+
+def _works_on(record: str, parameter: str) -> Rule:
+    return Rule(frozenset({"investigator", "supervisor"}), record=record, parameter=parameter)
 
 
 _CANONICAL, _AUDIT = ("provider_id",), ("fixmedins_code", "medins_id")
@@ -93,6 +101,13 @@ RULES: Mapping[str, Rule] = {
     "patient_risk": _reads("patient", "entity_id"),
     "physician_risk": _reads("physician", "entity_id"),
     "outcomes": Rule(frozenset({"investigator", "supervisor"}), event="outcomes.added", judges=True),
+    "cases": Rule(_READERS, event="cases.listed"),
+    "case": _reads("case", "id"),
+    "case_file": _reads("case", "id"),
+    "case_pack": replace(_works_on("case", "id"), event="case.exported"),
+    # What changes a case tells the ledger itself, in the transaction of the change.
+    "case_change": _works_on("case", "id"),
+    "case_decide": _works_on("case", "id"),
     "model": Rule(frozenset(ROLES)),
     "ledger": Rule(frozenset({"auditor"}), event="ledger.read", unbounded=True),
     "docs": Rule(public=True),
@@ -112,6 +127,11 @@ class Caller:
     scope: Scope = field(default_factory=Scope)
     purpose: str | None = None
     sees_identities: bool = False
+
+    @property
+    def has_key(self) -> bool:
+        """Whether a key was shown: not by a person who signed in (`user:…`), nor where nobody was asked."""
+        return ":" not in self.key_id and self.key_id != "open"
 
 
 # Without any key, on the machine itself, nothing is kept from anybody; the service says so.
@@ -171,18 +191,22 @@ class Guard:
         demand: Demand = "when-any",
         per_second: float = PER_SECOND,
         *,
+        limits: Limits = Limits(),  # noqa: B008 - it is frozen
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         ticks: Callable[[], float] = monotonic,
     ) -> None:
         self.demand, self.per_second = demand, per_second
         self.ledger = Ledger(store.database, clock)
         self._store, self._keys = store, Keys(store.database, clock)
-        self._clock, self._ticks = clock, ticks
+        self._people = People(store.database, clock)
+        self.clock = self._clock = clock
+        self._ticks = ticks
         self._seen: dict[bytes, tuple[Key | None, float]] = {}
         self._asked: dict[bytes, asyncio.Task[Key | None]] = {}
         self._buckets: dict[str, _Bucket] = {}
         self._any_key: tuple[bool, float] = (False, -FRESH)
         self._notes = ThreadPoolExecutor(1, "fraud-keys")
+        self._watch = Watch(self._keys, limits, ticks, self._seen.clear)
 
     def close(self) -> None:
         """Wait for what is still to be noted."""
@@ -191,11 +215,13 @@ class Guard:
     @property
     def access(self) -> str:
         """`open` while no key is asked for on this machine, else `keys`."""
-        return "keys" if self.demand == "required" or self._keys.any() else "open"
+        return "keys" if self.demand == "required" or self._anybody() else "open"
 
     # --- who calls ----------------------------------------------------------------------------------------
 
-    async def admit(self, call: str, headers: Mapping[str, str], server: object = None) -> Caller:
+    async def admit(
+        self, call: str, headers: Mapping[str, str], server: object = None, client: object = None
+    ) -> Caller:
         """Who makes this call; raises `Problem` 401, 403 or 429 for whoever may not."""
         rule = RULES.get(call)
         if rule is None:
@@ -208,12 +234,16 @@ class Guard:
         key = await self._known(_secret(given))
         if key is None:
             raise _refused("The key is not known, or was withdrawn. Check that it is whole.")
-        if (state := key.state(self._clock())) != "valid":
+        if (state := key.state(self._clock())) == "suspended":
+            raise suspended()
+        if state != "valid":
             raise _refused(f"The key is {state}. Ask whoever gave it to you for another one.")
         if key.role not in rule.roles:
             allowed = ", ".join(sorted(rule.roles))
             raise Problem("not-allowed", f"The role {key.role} may not make this call; {allowed} may.")
         self._spend(key)
+        if (suspend := self._watch.comes_from(key.key_id, client)) is not None:
+            await _away(suspend)
         return _caller(key, headers)
 
     async def _without_key(self, server: object) -> Caller:
@@ -221,11 +251,15 @@ class Guard:
             raise _refused("Send a key: Authorization: Bearer KEY. `fraud keys add` makes one.", "no-key")
         return OPEN
 
+    def _anybody(self) -> bool:
+        """Whether a key was ever made, or somebody added who signs in: then nobody is let in unasked."""
+        return self._keys.any() or self._people.any()
+
     async def _has_keys(self) -> bool:
         found, at = self._any_key
         # A key that was made stays made, even revoked: the door does not open again by itself.
         if not found and self._ticks() - at >= FRESH:
-            self._any_key = (await _away(self._keys.any), self._ticks())
+            self._any_key = (await _away(self._anybody), self._ticks())
         return self._any_key[0]
 
     async def _known(self, secret: str) -> Key | None:
@@ -267,7 +301,10 @@ class Guard:
 
     def answer(self, call: str, caller: Caller, incoming: Incoming, work: Callable[[Incoming], Reply]) -> Reply:
         """The work's reply, within the caller's bounds and told to the ledger before it leaves."""
-        rule = RULES[call]
+        return self.answer_by(RULES[call], caller, incoming, work)
+
+    def answer_by(self, rule: Rule, caller: Caller, incoming: Incoming, work: Callable[[Incoming], Reply]) -> Reply:
+        """As `answer`, for what has a rule of its own."""
         incoming = replace(incoming, caller=caller)
         if caller.scope.bounded:
             self._check_bounds(rule, caller, incoming)
@@ -292,12 +329,14 @@ class Guard:
     def _read(self, rule: Rule, caller: Caller, incoming: Incoming, work: Callable[[Incoming], Reply]) -> Reply:
         record = Record(str(rule.record), incoming.path[rule.parameter])
         subject = subject_of(self._store, record)
+        self._watch.reads(caller, record, subject)
         if not holds(self._store, caller.scope, subject):
             self.ledger.add(self._event(f"{record.kind}.refused", caller, incoming, record, subject))
             nobody = {**incoming.path, rule.parameter: secrets.token_hex(16)}
             return work(replace(incoming, path=nobody))
         reply = work(incoming)
-        self.ledger.add(self._event(str(rule.event), caller, incoming, record, subject))
+        if rule.event:
+            self.ledger.add(self._event(rule.event, caller, incoming, record, subject))
         return reply
 
     def _event(

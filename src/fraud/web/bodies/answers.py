@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, RootModel
 from fraud.explaining.reasons import Reason
 from fraud.scoring.shapes import Risk, Score
 from fraud.signals.rules import Finding
+from fraud.store.casework.shapes import Case
 
 if TYPE_CHECKING:
     from fraud.learning.model import FittedModel
@@ -110,11 +111,11 @@ class ModelName(_Answer):
 
 
 class CaseAnswer(_Answer):
-    """The case that was opened."""
+    """The case of the claim: its number, and when its running clock ends (null while evidence is awaited)."""
 
     id: str
     priority: Literal["urgent", "important", "normal"]
-    due_at: datetime
+    due_at: datetime | None
 
 
 class ClaimScore(_Answer):
@@ -215,8 +216,9 @@ def claim_score(
     history_ms: float,
     explain: str,
     locale: str,
+    case: Case | None = None,
 ) -> dict[str, Any]:
-    """The answer to a claim, in the order of the contract."""
+    """The answer to a claim, in the order of the contract; `case` is the one that it opened or added to."""
     language = LANGUAGES[locale]
     return {
         "request_id": request_id,
@@ -227,8 +229,7 @@ def claim_score(
         "findings": [_finding(f, language) for f in score.findings],
         "risk": risk_of(score.risk, language, explain) if score.risk else None,
         "model": model,
-        # Cases are not opened here: null says that nobody was asked to look yet.
-        "case": None,
+        "case": {"id": case.case_id, "priority": case.priority, "due_at": case.due_at} if case else None,
         "degraded": list(score.degraded),
         "timing_ms": {"history": history_ms, **score.timing_ms},
     }

@@ -45,6 +45,9 @@ PROBLEMS: dict[str, Kind] = {
     "not-acceptable": Kind(406, "Not available in this format"),
     "slow-body": Kind(408, "The body did not arrive in time"),
     "still-running": Kind(409, "The first request with this key is still being worked on"),
+    "case-state": Kind(409, "The case does not allow this step now"),
+    "case-changed": Kind(409, "Somebody has changed the case meanwhile"),
+    "case-person": Kind(403, "Another person must do that"),
     "too-large": Kind(413, "The body is too large"),
     "too-many-lines": Kind(413, "The claim has too many lines"),
     "media-type": Kind(415, "The body must be plain application/json"),
@@ -85,6 +88,10 @@ FAULTS: dict[str, str] = {
     "out_of_bounds": "the key may not send claims of this provider or region",
     "personal": "the number names a person, and no key for pseudonyms is set here: send a pseudonym",
     "period_reversed": "period_to lies before period_from",
+    "not_base64": "bytes in base64 are expected",
+    "bad_name": "a file name of 1 to 200 printable characters is expected",
+    "bad_media_type": "a media type such as application/pdf is expected",
+    "bad_size": "a file has 1 byte to 10 MiB",
 }
 
 

@@ -10,8 +10,10 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
+from fraud.review.cases.opening import Flagged, opened_for
 from fraud.scoring.shapes import ClaimBundle, History, Score
 from fraud.store import Answer, Decision, StoreBusyError
+from fraud.store.casework.opening import Opened
 from fraud.store.versions import as_json
 from fraud.web.bodies.answers import as_bytes, claim_score, model_name
 from fraud.web.bodies.faults import checked
@@ -161,10 +163,9 @@ def judge(runtime: Runtime, asked: Sequence[Asked], company: Sequence[ClaimBundl
     scores = iter(_scores(scorer, able, known))
     results = [h if isinstance(h, Exception) else next(scores) for h in histories]
     traces.tell_laps(asked, started, next((s.timing_ms for s in results if isinstance(s, Score)), {}))
-    return [
-        s if isinstance(s, Exception) else _judged(runtime, scorer, a, s, history_ms)
-        for a, s in zip(asked, results, strict=True)
-    ]
+    drafts = [s if isinstance(s, Exception) else _draft(runtime, a, s) for a, s in zip(asked, results, strict=True)]
+    opened = _cases(runtime, drafts)
+    return [d if isinstance(d, Exception) else _judged(scorer, d, opened.get(d.request_id), history_ms) for d in drafts]
 
 
 def _scores(scorer: Any, asked: Sequence[Asked], known: Sequence[History | None]) -> list[Score | Exception]:
@@ -181,7 +182,7 @@ def _scores(scorer: Any, asked: Sequence[Asked], known: Sequence[History | None]
 def _histories(runtime: Runtime, asked: Sequence[Asked]) -> Sequence[History | None | Exception]:
     """What was known before each claim; None where it could not be had in time."""
     claims = [a.bundle.claim for a in asked]
-    rest = (runtime.scorer.needs_lines, runtime.claim_model)
+    rest = (runtime.scorer.wanted, runtime.claim_model)
     try:
         return runtime.histories.read(runtime.store, claims, *rest) or [None] * len(claims)
     except Exception as error:
@@ -191,22 +192,55 @@ def _histories(runtime: Runtime, asked: Sequence[Asked]) -> Sequence[History | N
     return [_histories(runtime, [a])[0] for a in asked]
 
 
-def _judged(runtime: Runtime, scorer: Any, asked: Asked, score: Score, history_ms: float) -> Judged | Exception:
+@dataclass(frozen=True)
+class _Draft:
+    """A scored claim on its way to an answer; `request` is the claim as the decision log keeps it."""
+
+    asked: Asked
+    score: Score
+    request_id: str
+    scored_at: datetime
+    request: bytes
+
+
+def _draft(runtime: Runtime, asked: Asked, score: Score) -> _Draft | Exception:
     try:
-        decision = _decision(runtime, scorer, asked, score, history_ms)
+        return _Draft(asked, score, uuid4().hex, _moment(runtime.now()), as_json(asked.bundle))
     except Exception as error:
         return error
+
+
+def _cases(runtime: Runtime, drafts: Sequence[_Draft | Exception]) -> dict[str, Opened | None]:
+    """The cases of claims that do not pass and are kept, by request; most batches have none and ask nobody."""
+    flagged = [
+        Flagged(d.asked.bundle.claim, d.score, d.request_id, d.scored_at, d.request)
+        for d in drafts
+        if isinstance(d, _Draft) and d.score.action != "pass" and d.asked.options.store
+    ]
+    found = opened_for(runtime.store, runtime.case_rules, flagged)
+    return dict(zip((f.request_id for f in flagged), found, strict=True))
+
+
+def _judged(scorer: Any, draft: _Draft, opened: Opened | None, history_ms: float) -> Judged | Exception:
+    try:
+        decision = _decision(scorer, draft, opened, history_ms)
+    except Exception as error:
+        return error
+    asked = draft.asked
     bundle = asked.bundle if asked.options.store else None
-    return Judged(asked, score, Answer(decision, bundle, asked.key, asked.digest))
+    return Judged(asked, draft.score, Answer(decision, bundle, asked.key, asked.digest, opened))
 
 
-def _decision(runtime: Runtime, scorer: Any, asked: Asked, score: Score, history_ms: float) -> Decision:
-    request_id, scored_at = uuid4().hex, _moment(runtime.now())
-    claim_id = str(asked.bundle.claim["claim_id"])
+def _decision(scorer: Any, draft: _Draft, opened: Opened | None, history_ms: float) -> Decision:
+    request_id, scored_at, score = draft.request_id, draft.scored_at, draft.score
+    claim_id = str(draft.asked.bundle.claim["claim_id"])
     model = model_name(scorer.model, scorer.catalogue.digest)
-    options = asked.options
-    answer = claim_score(request_id, claim_id, scored_at, score, model, history_ms, options.explain, options.locale)
-    return Decision(request_id, claim_id, scored_at, score.action, as_bytes(answer), as_json(asked.bundle))
+    options = draft.asked.options
+    answer = claim_score(
+        request_id, claim_id, scored_at, score, model, history_ms, options.explain, options.locale,
+        opened.case if opened else None,
+    )  # fmt: skip
+    return Decision(request_id, claim_id, scored_at, score.action, as_bytes(answer), draft.request)
 
 
 def _moment(now: datetime) -> datetime:

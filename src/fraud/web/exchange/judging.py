@@ -13,14 +13,14 @@ import orjson
 from fraud.claims.schema import TABLES
 from fraud.scoring.shapes import ClaimBundle, History, Row
 from fraud.store.history import PAST_DAYS, PAST_LINES_DAYS
-from fraud.store.versions import as_json
+from fraud.store.versions import as_json, from_json, row_from_json
 from fraud.web.bodies.messages import Reply
 from fraud.web.bodies.shapes import Options
 from fraud.web.calls.idempotency import told_again
 from fraud.web.calls.scoring import Asked, Judged, judge, recorded
 from fraud.web.running.runtime import Runtime
 
-__all__ = ["Beside", "judged", "party"]
+__all__ = ["Beside", "judged", "party", "told_beside", "with_beside"]
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def judged(
     """
     if key is not None and digest is not None and (seen := runtime.store.seen_keys([(key, digest)])[0]) is not None:
         return told_again(seen)
-    asked = Asked(bundle, options, key, digest, partial(_with, bundle.claim, beside))
+    asked = Asked(bundle, options, key, digest, partial(with_beside, bundle.claim, beside))
     with runtime.turn:
         (one,) = judge(runtime, [asked])
     if isinstance(one, Exception):
@@ -74,11 +74,22 @@ def _request(bundle: ClaimBundle, beside: Beside) -> bytes:
     return orjson.dumps(orjson.loads(as_json(bundle)) | {"beside": parties | {"claims": earlier}})
 
 
+def told_beside(request: bytes) -> Beside | None:
+    """What was told beside the claim of a stored decision; None where nothing was."""
+    read = orjson.loads(request).get("beside")
+    if read is None:
+        return None
+    bundles = (from_json(orjson.dumps(c)) for c in read["claims"])
+    earlier = tuple(ClaimBundle(b.claim, b.lines, b.diagnoses, b.procedures) for b in bundles)
+    parties = {n: row_from_json(f"{n}s", read[n]) for n in ("patient", "provider", "physician") if n in read}
+    return Beside(earlier, **parties)
+
+
 def _filled(row: Row) -> dict[str, Any]:
     return {name: value for name, value in row.items() if value is not None}
 
 
-def _with(claim: Row, beside: Beside, known: History) -> History:
+def with_beside(claim: Row, beside: Beside, known: History) -> History:
     """The history with what the request tells; what the store knows comes first."""
     have = {c["claim_id"] for c in known.claims}
     fresh = [b for b in beside.claims if b.claim["claim_id"] not in have and _is_past(b.claim, claim)]

@@ -39,7 +39,8 @@ def with_samples(described: dict[str, Any]) -> dict[str, Any]:
     """The same with a sample of every body."""
     places = load_audit_settings().paths
     for address, sample in SAMPLES.items():
-        call = described.get(places.get(address, address), {}).get("post")
+        there = described.get(places.get(address, address), {})
+        call = there.get("post") or there.get("patch")
         for media_type, content in call["requestBody"]["content"].items() if call else ():
             if media_type.endswith("json") and "ndjson" not in media_type:
                 content["examples"] = {"sample": {"value": sample}}
@@ -81,11 +82,18 @@ def _audits() -> dict[str, Any]:
                 "summary": summary,
                 "description": text + _OPEN,
                 "requestBody": _body({"application/json": _reference(AuditMessage)}),
-                "responses": _responses("The answer", "application/json", AuditAnswer),
+                "responses": _audit_responses(),
             }
         }
         for name, (summary, text) in _AUDITS.items()
     }
+
+
+def _audit_responses() -> dict[str, Any]:
+    """Refusals too come in the interface's own form; only those of keys have a status of their own."""
+    told = {"application/json": {"schema": _reference(AuditAnswer)}}
+    refused = {"description": "The key does not open this: `infcode` -1", "content": told}
+    return {"200": {"description": "The answer", "content": told}, "401": refused, "403": refused}
 
 
 def _body(schemas: Mapping[str, Any]) -> dict[str, Any]:

@@ -33,6 +33,22 @@ _OUTCOME = {
     "investigators": ["a-1", "a-2"],
     "source": "desk audit",
 }
+_CHANGE = {
+    "take": True,
+    "evidence": {"kind": "file", "asked": "the record of the ward for the first of March", "of": "h-3"},
+    "check": {"explanation": "A long stay.", "answer": "refuted", "remark": "discharged on the day"},
+    "note": {"text": "Called the ward.", "kind": "note"},
+}
+_PROPOSAL = {
+    "decision": "propose",
+    "result": "violation",
+    "reason": "The record has one examination; two were billed.",
+    "verdict": "improper_payment",
+    "violation": "T07",
+    "amount": 60,
+    "disposition": "block",
+    "measure": "rectification",
+}
 _FHIR: dict[str, Any] = {
     "resourceType": "Claim",
     "id": "c-1002",
@@ -118,6 +134,8 @@ SAMPLES: Mapping[str, Any] = {
     "/v1/claims/score-batch": [_CLAIM, {"claim": {**_CLAIM["claim"], "claim_id": "c-1004"}}],
     "/v1/claims": {"claims": [_CLAIM]},
     "/v1/outcomes": {"outcomes": [_OUTCOME]},
+    "/v1/cases/{id}": _CHANGE,
+    "/v1/cases/{id}/decisions": _PROPOSAL,
     "/fhir/Claim/$score": _FHIR,
     "before": _message("3101", 1, _visit("2")),
     "course": _message("3102", 2, _visit("7")),

@@ -29,6 +29,16 @@ _ROOTS = (
     "EntityRisk",
     "ModelAnswer",
     "ProblemAnswer",
+    "CasesAnswer",
+    "CaseFileAnswer",
+    "CasePatch",
+    "Propose",
+    "Confirm",
+    "SendBack",
+    "Unfounded",
+    "Appeal",
+    "DecideAppeal",
+    "Close",
 )
 _HEAD = '''"""Shapes of what is sent and answered.
 

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
-from fraud.scoring.shapes import History, Row
+from fraud.scoring.shapes import History, Row, Wanted
 from fraud.store import Store, StoreBusyError
 from fraud.web.telemetry import metrics
 
@@ -29,13 +29,13 @@ class HistoryReader:
         self._busy = 0
         self._lock = threading.Lock()
 
-    def read(self, store: Store, claims: Sequence[Row], needs_lines: bool, model: str) -> list[History] | None:
+    def read(self, store: Store, claims: Sequence[Row], wanted: Wanted, model: str) -> list[History] | None:
         """What was known before each claim; None when it could not be had in time."""
         with self._lock:
             if self._busy >= self._threads:
                 return None
             self._busy += 1
-        future = self._pool.submit(_read, store, claims, needs_lines, model)
+        future = self._pool.submit(_read, store, claims, wanted, model)
         future.add_done_callback(self._free)
         try:
             return future.result(self.seconds)
@@ -56,7 +56,7 @@ class HistoryReader:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _read(store: Store, claims: Sequence[Row], needs_lines: bool, model: str) -> list[History]:
+def _read(store: Store, claims: Sequence[Row], wanted: Wanted, model: str) -> list[History]:
     if len(claims) == 1:
-        return [store.history(claims[0], needs_lines, model)]
-    return store.histories(claims, needs_lines, model)
+        return [store.history(claims[0], wanted, model)]
+    return store.histories(claims, wanted, model)

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
+from time import monotonic
 from typing import TypeVar
 
 from fraud.web.bodies.problems import Problem
@@ -27,6 +28,7 @@ class Door:
         self.most = most
         self.seconds = seconds
         self.inside = 0
+        self._moved_at = monotonic()
         self.pool = ThreadPoolExecutor(threads, "fraud-call")
 
     def start(self, work: Callable[[], _T]) -> Future[_T]:
@@ -72,8 +74,13 @@ class Door:
             # Of a request that was given up nobody asks how it ended.
             future.exception()
 
+    def quiet(self, seconds: float) -> bool:
+        """Whether nobody is inside, or came or left in the last seconds."""
+        return not self.inside and monotonic() - self._moved_at >= seconds
+
     def _move(self, by: int) -> None:
         self.inside += by
+        self._moved_at = monotonic()
         metrics.in_flight().inc(by)
 
     def close(self) -> None:

@@ -15,11 +15,14 @@ from typing import TYPE_CHECKING
 
 from fraud.config import Settings
 from fraud.errors import FraudError, NotKnownError
+from fraud.review.cases import CaseRules, Casework, case_rules
+from fraud.review.cases.notices import Notices, NoticeSettings, notice_settings
 from fraud.scoring.scorer import ClaimScorer
 from fraud.scoring.triage import Triage
 from fraud.signals.catalogue import Catalogue, load_catalogue
 from fraud.store import Store, StoreBusyError
 from fraud.web.access.guard import PER_SECOND, Demand, Guard, demands_of
+from fraud.web.access.unusual import Limits, limits_of
 from fraud.web.running.deadlines import HistoryReader
 from fraud.web.running.shadow import Shadow
 from fraud.web.running.warming import warm_up
@@ -68,13 +71,22 @@ class Runtime:
     now: Callable[[], datetime] = datetime.now
     demand: Demand = "when-any"
     per_second: float = PER_SECOND
+    limits: Limits = field(default_factory=Limits)
     histories: HistoryReader = field(default_factory=HistoryReader)
     turn: threading.Lock = field(default_factory=threading.Lock)
     reloader: Reloader | None = None
+    case_rules: CaseRules = field(default_factory=CaseRules)
+    notices: Notices = field(default_factory=lambda: Notices(NoticeSettings()))
     _tried: float = field(default_factory=monotonic)
 
     def __post_init__(self) -> None:
-        self.guard = Guard(self.store, self.demand, self.per_second)
+        self.guard = Guard(self.store, self.demand, self.per_second, limits=self.limits)
+
+    @property
+    def casework(self) -> Casework:
+        """The cases, by the runtime's clock and told to its ledger."""
+        ledger = self.guard.ledger
+        return Casework(self.store, self.case_rules, self.now, ledger=ledger, tell=self.notices.tell)
 
     def ready(self) -> bool:
         """Whether the database answers and no registered model is missing.
@@ -140,6 +152,7 @@ class Runtime:
         if self.shadow is not None:
             self.shadow.close()
         self.guard.close()
+        self.notices.close()
         self.histories.close()
         self.store.close()
         gc.unfreeze()
@@ -158,8 +171,10 @@ def open_runtime(settings: Settings) -> Runtime:
     triage = Triage(**settings.triage)
     scorer, models = scorer_of(store, catalogue, load_models(names, load), triage)
     shadow = loader(settings, catalogue, SHADOW)
-    demands = demands_of(settings.service, os.environ.get(LISTENS_ON))
-    runtime = Runtime(store, catalogue, scorer, models, triage, names, load, shadow, **demands)
+    demands = demands_of(settings.service, os.environ.get(LISTENS_ON)) | {"limits": limits_of(settings.service)}
+    rules, notices = case_rules(settings.cases, settings.review), Notices(notice_settings(settings.notices, os.environ))
+    own = {"case_rules": rules, "notices": notices, **demands}
+    runtime = Runtime(store, catalogue, scorer, models, triage, names, load, shadow, **own)
     runtime.cast_shadow()
     runtime.warm()
     runtime.reloader = reloader

@@ -110,7 +110,7 @@ class Shadow:
 
     def _scored(self, claim: _Answered) -> ShadowScore:
         bundle, model = claim.bundle, self.model
-        known = self._store.history(bundle.claim, self._scorer.needs_lines, snapshots_of(model))
+        known = self._store.history(bundle.claim, self._scorer.wanted, snapshots_of(model))
         risk = self._scorer.score(bundle, known, explain="none").risk
         assert risk is not None
         if claim.percentile is not None:

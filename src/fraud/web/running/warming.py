@@ -40,7 +40,7 @@ def warm_up(store: Store, histories: HistoryReader, scorer: ClaimScorer) -> None
     bundle, model = bundle_of(read), scorer.model
     name = model.spec.name if model else ""
     for bundles in ([bundle], [bundle, bundle]):
-        known = histories.read(store, [b.claim for b in bundles], scorer.needs_lines, name)
+        known = histories.read(store, [b.claim for b in bundles], scorer.wanted, name)
         scorer.score_many(bundles, known or [None] * len(bundles), explain="full")
     score = scorer.score(bundle, None, explain="full")
     as_bytes(claim_score("", "", datetime.min, score, model_name(model, scorer.catalogue.digest), 0.0, "full", "en"))

@@ -28,6 +28,7 @@ __all__ = [
     "shadow_gap",
     "stages",
     "store_errors",
+    "suspended_keys",
     "together",
     "waiting",
 ]
@@ -179,3 +180,11 @@ def store_errors() -> Counter:
     from prometheus_client import Counter
 
     return Counter("fraud_store_errors", "Times that the database was not there", ["during"])
+
+
+@cache
+def suspended_keys() -> Counter:
+    """Keys that were suspended after unusual use, by what there was too much of: persons or addresses."""
+    from prometheus_client import Counter
+
+    return Counter("fraud_keys_suspended", "Keys suspended after unusual use", ["because"])

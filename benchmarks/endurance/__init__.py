@@ -1,0 +1,1 @@
+"""What a running service withstands: load, kills, requests that nobody foresaw."""

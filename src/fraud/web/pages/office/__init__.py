@@ -1,0 +1,1 @@
+"""What is in force and who did what: handbook, keys, ledger, settings and models."""

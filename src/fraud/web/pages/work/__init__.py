@@ -1,0 +1,1 @@
+"""Pages that reviewers work with: queue, cases, those whom they are about, overview, tips."""
