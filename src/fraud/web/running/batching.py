@@ -1,14 +1,12 @@
 """Requests that wait are taken together: one query, one prediction and one commit serve all of them.
 
-A request that comes alone is worked on at once. While work is under way others gather, and when the worker is free
-again it takes all that are there. Only after a batch of several it gives their senders a moment to come back: the
-first of them alone would make all the others wait for a batch of one.
+Nobody waits for company: a request that comes alone is worked on at once. While work is under way others gather,
+and when the worker is free again it takes all that are there.
 """
 
 from __future__ import annotations
 
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future
@@ -35,7 +33,6 @@ class Batcher(Generic[_Item, _Result]):
     A batch is computed while `turn` is held, and recorded after that. `compute` makes of the items whatever `record`
     turns into one result or exception for each, in order. An item that is cancelled while it waits is left out.
     One batch at a time: two that take turns would each be half as large, and cost more than the disk makes them wait.
-    `moment` are the seconds between a batch of several and the next one, while fewer than half as many are there.
     """
 
     def __init__(
@@ -45,9 +42,8 @@ class Batcher(Generic[_Item, _Result]):
         compute: Callable[[Sequence[_Item]], Any],
         record: Callable[[Any], Sequence[_Result | Exception]],
         most: int = 64,
-        moment: float = 0.003,
     ) -> None:
-        self._pool, self._turn, self._most, self._moment = pool, turn, most, moment
+        self._pool, self._turn, self._most = pool, turn, most
         self._compute, self._record = compute, record
         self._queue: deque[_Waiting[_Item, _Result]] = deque()
         self._lock = threading.Lock()
@@ -71,8 +67,6 @@ class Batcher(Generic[_Item, _Result]):
                     waiting.future.set_exception(result)
                 else:
                     waiting.future.set_result(result)
-            if len(self._queue) < len(taken) // 2:
-                time.sleep(self._moment)
 
     def _results(self, items: Sequence[_Item]) -> Sequence[_Result | Exception]:
         try:
