@@ -230,7 +230,7 @@ def test_nothing_is_left_of_it_in_the_files(home: Path, store: Store) -> None:
 
 
 @pytest.mark.parametrize(
-    "people", [(), ("--approved-by", "B. Second"), ("--approved-by", "B. Second", "--witness", " li na ")]
+    "people", [(), ("--approved-by", "B. Second"), ("--approved-by", "B. Second", "--witness", " b. second ")]
 )
 def test_one_person_alone_destroys_nothing(home: Path, store: Store, people: tuple[str, ...]) -> None:
     _old(store)

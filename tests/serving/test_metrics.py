@@ -82,7 +82,7 @@ def test_labels_are_those_of_calls_problems_rules_and_stages(client: Client, two
     known = {
         "call": {name for _, _, name, _ in CALLS}
         | {f"page_{page.name}" for page in PAGES}
-        | {"page_asset", "page_nowhere"},
+        | {"page_asset", "page_nowhere", "page_probe"},
         "problem": set(PROBLEMS),
         "status": {str(k.status) for k in PROBLEMS.values()} | {"200", "303", "hit", "error", "skipped"},
         "stage": {"read", "history", "signals", "score", "explain", "record"},
