@@ -112,7 +112,7 @@ class _Query:
         return builder.connection.sql(query, params=given).to_arrow_table()
 
 
-# Writing the SQL of a claim signal takes half a second, and gives the same for every claim. Entities have prepared
+# Writing the SQL of a claim signal takes tenths of a second, and gives the same for every claim. Entities have prepared
 # tables, which change.
 _WRITTEN: WeakKeyDictionary[Compiler, dict[tuple[str, int], dict[str, _Query]]] = WeakKeyDictionary()
 # Stands in the SQL where the claim's id is to be.

@@ -13,7 +13,7 @@ from fraud.signals.prepared import PREPARED
 
 __all__ = ["absent_columns", "columns_read"]
 
-# Tracing a signal takes half a second, and gives the same every time.
+# Tracing a signal takes some tenths of a second, and gives the same every time.
 _TRACED: WeakKeyDictionary[Compiler, dict[str, frozenset[tuple[str, str]]]] = WeakKeyDictionary()
 _NOT_CANONICAL = {"entities", "norms", *PREPARED}
 
