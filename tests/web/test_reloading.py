@@ -103,6 +103,23 @@ def version(runtime: Runtime) -> int | None:
     return runtime.scorer.model.version
 
 
+def test_a_start_asks_the_registry_only_for_what_has_changed_there(
+    home: Home, runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise AssertionError("the registry was asked")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("fraud.learning.tracking.client_of", refuse)
+        again = open_runtime(home.settings)
+        assert (version(again), look(again), again.ready()) == (1, False, True)
+        again.close()
+    home.point(2)
+    third = open_runtime(home.settings)
+    assert version(third) == 2
+    third.close()
+
+
 def test_nothing_new_changes_nothing(runtime: Runtime) -> None:
     before = runtime.scorer
     assert [look(runtime), look(runtime)] == [False, False]

@@ -18,7 +18,7 @@ import pytest
 
 from fraud.config import Settings, load_settings
 from fraud.store import Store
-from fraud.web.serving import SERVICE, command, environment
+from fraud.web.serving import SERVICE, environment
 from tests.web.client import JSON, body, check_problem
 from tests.web.room import write_room
 
@@ -48,8 +48,8 @@ class Server:
         self.log = settings.var / f"server-{self.port}.log"
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
-                command(HOST, self.port),
-                env={**os.environ, **environment(self.port, settings, workers)},
+                [sys.executable, "-m", "fraud.cli", "serve", "--port", str(self.port), "--workers", str(workers)],
+                env={**os.environ, **environment(self.port, settings, workers), "FRAUD_VAR": str(settings.var)},
                 stdout=log,
                 stderr=log,
             )
@@ -67,6 +67,13 @@ class Server:
             time.sleep(0.1)
         self.kill()
         pytest.fail(f"the service did not start:\n{self.log.read_text()[-3000:]}")
+
+    @property
+    def address(self) -> str:
+        return f"http://{HOST}:{self.port}/v1/claims/score"
+
+    def workers(self) -> list[psutil.Process]:
+        return [p for p in psutil.Process(self.process.pid).children() if p.status() != psutil.STATUS_ZOMBIE]
 
     def kill(self) -> None:
         """Workers have a session of their own: ending their parent alone would leave them behind."""
@@ -163,12 +170,10 @@ def test_the_room_names_the_same_service_and_it_listens_on_this_machine_only_unl
 
 
 def test_two_workers_that_write_at_once_lose_no_decision_and_double_none(server: Server, settings: Settings) -> None:
-    address = f"{server.client.base_url}/v1/claims/score"
-
     def answer(name: str) -> httpx.Response:
         # A connection for each request, so that both workers get some.
         given = {"json": body(f"{name}-both"), "headers": {"Idempotency-Key": name}}
-        while (found := httpx.post(address, timeout=60, **given)).status_code in (409, 503):
+        while (found := httpx.post(server.address, timeout=60, **given)).status_code in (409, 503):
             time.sleep(0.05)
         return found
 
@@ -181,8 +186,28 @@ def test_two_workers_that_write_at_once_lose_no_decision_and_double_none(server:
         assert {i: d.response for i in acknowledged if (d := store.decision(i))} == acknowledged
         stored = store.table("claims")["claim_id"].to_pylist()
     assert sorted(i for i in stored if i.endswith("-both")) == sorted(f"k{n}-both" for n in range(40))
-    workers = [p for p in psutil.Process(server.process.pid).children(recursive=True) if p.cpu_times().user > 1]
-    assert len(workers) >= 2
+    assert len(server.workers()) == 2
+
+
+def test_an_address_that_is_taken_is_refused_in_words(server: Server, settings: Settings) -> None:
+    line = [sys.executable, "-m", "fraud.cli", "serve", "--port", str(server.port)]
+    env = {**os.environ, "FRAUD_HOME": str(settings.home), "FRAUD_VAR": str(settings.var)}
+    found = subprocess.run(line, env=env, capture_output=True, text=True, timeout=60, check=False)
+    assert found.returncode == 1
+    assert f"{HOST}:{server.port} cannot be listened on" in found.stderr
+
+
+def test_a_worker_that_is_killed_is_replaced_and_the_other_answers_meanwhile(server: Server) -> None:
+    killed, other = server.workers()
+    killed.kill()
+    # On connections of their own: what the dead worker had accepted is gone with it.
+    answers = [httpx.post(server.address, json=body(f"on-{n}"), timeout=30) for n in range(5)]
+    assert {a.status_code for a in answers} == {200}
+    until = time.monotonic() + START_SECONDS
+    while len(server.workers()) < 2 and time.monotonic() < until:
+        time.sleep(0.1)
+    assert other in server.workers()
+    assert killed not in server.workers()
 
 
 def test_every_acknowledged_decision_outlives_a_kill(server: Server, settings: Settings) -> None:
@@ -194,5 +219,12 @@ def test_every_acknowledged_decision_outlives_a_kill(server: Server, settings: S
     try:
         again = [second.client.get(f"/v1/decisions/{a.json()['request_id']}") for a in answers]
         assert [a.content for a in again] == [a.content for a in answers]
+        # Ending only the process that watches: its workers do not stay behind, and the port is free again.
+        left = second.workers()
+        second.process.kill()
+        assert psutil.wait_procs(left, timeout=30)[1] == []
+        with socket.socket() as found:
+            found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            found.bind((HOST, second.port))
     finally:
         second.kill()

@@ -84,5 +84,4 @@ def serve(
     at_host = host or str(settings.service.get("host", "127.0.0.1"))
     at_port = port or int(settings.service.get("port", 3000))
     note(f"http://{at_host}:{at_port} (stop with Ctrl-C)")
-    tell_access(settings, at_host)
-    raise typer.Exit(run(at_host, at_port, settings, workers))
+    raise typer.Exit(run(at_host, at_port, settings, workers, lambda: tell_access(settings, at_host)))

@@ -13,11 +13,18 @@ import bentoml
 from bentoml._internal.log import SERVER_LOGGING_CONFIG
 
 from fraud.config import load_settings
+from fraud.web.running.lean import without
+
+# LightGBM imports them where it finds them, for classes that scoring does not use: a second of every start.
+with without("sklearn", "pandas", "dask", "matplotlib"):
+    import fraud.learning.fitting  # noqa: F401
+
 from fraud.web.app import build_app
 from fraud.web.exchange.audit_settings import load_audit_settings
+from fraud.web.running import orphans
 from fraud.web.running.keeping import Keeper
 from fraud.web.running.runtime import open_runtime
-from fraud.web.serving import WORKERS, cores
+from fraud.web.serving import SUPERVISOR, WORKERS, cores
 from fraud.web.telemetry.exposition import build_exposition
 from fraud.web.telemetry.logs import line_settings
 from fraud.web.telemetry.traces import open_traces
@@ -56,6 +63,8 @@ class FraudService:
     """Scores claims; the settings are those of `fraud.toml`."""
 
     def __init__(self) -> None:
+        if supervisor := os.environ.get(SUPERVISOR):
+            orphans.follow(int(supervisor))
         settings = load_settings()
         app.state.traces = open_traces(settings.service.get("traces"))
         self.runtime = app.state.runtime = open_runtime(settings)

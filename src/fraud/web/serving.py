@@ -1,20 +1,48 @@
-"""Starting the service as `fraud serve` does."""
+"""Starting the service as `fraud serve` does: BentoML's workers, watched by a process that does nothing else.
+
+`bentoml serve` loads the whole application to learn how many workers to start, and looks every ten seconds whether
+they live. Here the same workers are started at once, and one that ends is replaced within a second.
+"""
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
+import socket
 import sys
-from collections.abc import Mapping
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from fraud.config import Settings
+from fraud.errors import InputError
 
-__all__ = ["LISTENS_ON", "WORKERS", "command", "cores", "environment", "run"]
+if TYPE_CHECKING:
+    from circus.arbiter import Arbiter
+__all__ = ["LISTENS_ON", "SUPERVISOR", "WORKERS", "cores", "environment", "run"]
 
 # Says in the environment how many worker processes the server starts.
 WORKERS = "FRAUD_WORKERS"
 # Says on which address: whoever is reached over a network asks everybody for a key.
 LISTENS_ON = "FRAUD_LISTENS_ON"
+# Says which process started the workers: they end when it is gone.
+SUPERVISOR = "FRAUD_SUPERVISOR"
 SERVICE = "fraud.web.service:FraudService"
+_SOCKET = "fraud"
+# Connections that wait to be accepted, as BentoML has it.
+_BACKLOG = 2048
+# Seconds between two looks whether all workers live.
+_LOOK = 0.5
+# Seconds that requests which have begun get when the service is stopped: beyond every limit of the calls.
+_GRACE = 35.0
+# Seconds until a port must be free: workers whose supervisor was killed notice within one.
+_PORT_SECONDS = 3.0
+# Workers that end by themselves so many times in a row, each within `_SOON` seconds, will not live on the next try.
+_MOST_FAILURES, _SOON = 6, 60.0
 
 
 def cores() -> int:
@@ -22,29 +50,118 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def run(host: str, port: int, settings: Settings, workers: int | None = None) -> int:
-    """Become the server: this process is replaced, so that signals reach it."""
+def run(
+    host: str, port: int, settings: Settings, workers: int | None = None, begun: Callable[[], None] | None = None
+) -> int:
+    """Serve until a signal ends it; the exit code. `begun` is called while the workers start.
+
+    Raises:
+        InputError: the address cannot be listened on.
+    """
+    from circus.arbiter import Arbiter
+    from circus.sockets import CircusSocket
+
     settings.var.mkdir(parents=True, exist_ok=True)
-    sys.stdout.flush()
-    sys.stderr.flush()
-    line = command(host, port)
-    os.execve(line[0], line, {**os.environ, **environment(port, settings, workers or cores()), LISTENS_ON: host})
-
-
-def command(host: str, port: int) -> list[str]:
-    """The command line of the server."""
-    return [sys.executable, "-m", "bentoml", "serve", SERVICE, "--host", host, "--port", str(port)]
+    workers = workers or cores()
+    env = {**environment(port, settings, workers), LISTENS_ON: host, SUPERVISOR: str(os.getpid())}
+    _emptied(Path(env["PROMETHEUS_MULTIPROC_DIR"]))
+    _wait_for_port(host, port)
+    listening = CircusSocket(name=_SOCKET, host=host, port=port, family=_family(host), backlog=_BACKLOG)
+    failures = _Failures()
+    # How the arbiter is spoken to: by whoever may read this folder, not by whoever reaches a port.
+    with tempfile.TemporaryDirectory(prefix="fraud-serve-") as folder:
+        ends = {"endpoint": f"ipc://{folder}/control", "pubsub_endpoint": f"ipc://{folder}/events"}
+        watcher = _watcher(workers, env, failures)
+        arbiter = Arbiter([watcher], sockets=[listening], check_delay=_LOOK, **ends)
+        failures.arbiter = arbiter
+        arbiter.start(lambda _: threading.Thread(target=begun, daemon=True).start() if begun else None)
+    return 1 if failures.too_many else 0
 
 
 def environment(port: int, settings: Settings, workers: int = 1) -> Mapping[str, str]:
     """What the server's workers must know: the settings in force, and where files of the server go."""
+    # By port: servers would empty each other's folder of metrics.
+    home = settings.var / "bentoml" / str(port)
     return {
         WORKERS: str(workers),
         "FRAUD_HOME": str(settings.home),
         "FRAUD_DATABASE_URL": settings.database_url,
         "FRAUD_TRACKING_URI": settings.tracking_uri,
-        # By port: servers would empty each other's folder of metrics.
-        "BENTOML_HOME": str(settings.var / "bentoml" / str(port)),
+        "BENTOML_HOME": str(home),
         "BENTOML_DO_NOT_TRACK": "true",
         "MLFLOW_DISABLE_TELEMETRY": "true",
+        "PROMETHEUS_MULTIPROC_DIR": str(home / "metrics"),
     }
+
+
+class _Failures:
+    """Counts workers that end by themselves as soon as they start, and stops the service that cannot live."""
+
+    def __init__(self) -> None:
+        self.arbiter: Arbiter | None = None
+        self._times: list[float] = []
+
+    @property
+    def too_many(self) -> bool:
+        """Whether no further try is worth it."""
+        return len(self._times) >= _MOST_FAILURES
+
+    def seen(self, exit_code: int) -> bool:
+        """Count a worker that ended; a signal from outside is nobody's fault."""
+        if exit_code > 0:
+            now = time.monotonic()
+            self._times = [t for t in self._times if now - t < _SOON] + [now]
+        if self.too_many and self.arbiter is not None and self.arbiter.loop is not None:
+            self.arbiter.loop.add_callback(self.arbiter.stop)
+        return True
+
+
+def _watcher(workers: int, env: Mapping[str, str], failures: _Failures) -> Any:
+    from circus.watcher import Watcher
+
+    def after_reap(watcher: object, arbiter: object, hook_name: str, **found: Any) -> bool:
+        return failures.seen(found.get("exit_code") or 0)
+
+    told = {"--fd": f"$(circus.sockets.{_SOCKET})", "--worker-id": "$(CIRCUS.WID)", "--backlog": str(_BACKLOG)}
+    return Watcher(
+        name="workers",
+        cmd=sys.executable,
+        args=["-m", "_bentoml_impl.worker.service", SERVICE, *(word for pair in told.items() for word in pair)],
+        numprocesses=workers,
+        copy_env=True,
+        env={"BENTOML_RUNNER_MAP": json.dumps({}), **env},
+        use_sockets=True,
+        stop_children=True,
+        graceful_timeout=_GRACE,
+        hooks={"after_reap": (after_reap, True)},
+    )
+
+
+def _wait_for_port(host: str, port: int) -> None:
+    """Return once the address can be listened on; raises `InputError` when it cannot."""
+    until = time.monotonic() + _PORT_SECONDS
+    while (told := _refusal(host, port)) is not None:
+        if time.monotonic() > until:
+            raise InputError(f"{host}:{port} cannot be listened on: {told}. Choose another --host or --port.")
+        time.sleep(0.1)
+
+
+def _refusal(host: str, port: int) -> str | None:
+    with socket.socket(_family(host)) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+            probe.listen()
+        except OSError as error:
+            return error.strerror or type(error).__name__
+    return None
+
+
+def _family(host: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in host else socket.AF_INET
+
+
+def _emptied(folder: Path) -> None:
+    """Figures of workers that are gone would be counted on."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from fraud.config import Settings
 from fraud.errors import FraudError, SpecError
 from fraud.learning.registry import Registry
+from fraud.learning.shelf import Stamp, stamp_of
 from fraud.scoring.refresh import has_snapshots
 from fraud.scoring.scorer import ClaimScorer
 from fraud.signals.catalogue import Catalogue, load_catalogue
@@ -66,6 +67,7 @@ class Reloader:
         self._settings = settings
         self._every = _seconds(settings) if seconds is None else seconds
         self._files = files_of(settings.features)
+        self._stamp = stamp_of(settings.tracking_uri)
         self._tried: _Seen | None = None
         self._again_at = 0.0
         self._registry = Registry(settings.tracking_uri)
@@ -87,7 +89,10 @@ class Reloader:
             self._thread.join(timeout=30)
 
     def _work(self, runtime: Runtime) -> None:
-        while not self._ended.wait(self._every):
+        # A registry on another machine was not asked at the start: it is now.
+        first = self._every if self._stamp is not None else 0.0
+        while not self._ended.wait(first):
+            first = self._every
             try:
                 self.look(runtime)
             except Exception as error:
@@ -98,7 +103,11 @@ class Reloader:
     def look(self, runtime: Runtime) -> bool:
         """Bring what is new into force; whether there was anything."""
         with self._looking:
+            stamp = stamp_of(self._settings.tracking_uri)
+            if self._is_quiet(runtime, stamp):
+                return False
             seen = self._see(runtime)
+            self._stamp = stamp
             if seen.files == self._files and seen.versions == _in_force(runtime):
                 self._refuse(runtime, {})
                 return False
@@ -107,6 +116,11 @@ class Reloader:
                 return False
             self._tried, self._again_at = seen, monotonic() + _AGAIN_SECONDS
             return self._change(runtime, seen)
+
+    def _is_quiet(self, runtime: Runtime, stamp: Stamp | None) -> bool:
+        """Whether the files say that nothing has changed since the last look, and nothing waits for another try."""
+        same = stamp is not None and stamp == self._stamp and files_of(self._settings.features) == self._files
+        return same and not self.refused and not runtime.models.failed
 
     def _see(self, runtime: Runtime) -> _Seen:
         names = sorted(set(runtime.names.values())) if not self._registry.is_empty else []
@@ -132,7 +146,7 @@ class Reloader:
 
     def _prepared(self, runtime: Runtime, catalogue: Catalogue) -> _Prepared:
         """The new models and their scorer, tried once; raises `FraudError` where a new catalogue is refused."""
-        found = load_models(runtime.names, loader(self._settings, catalogue))
+        found = load_models(runtime.names, loader(self._settings, catalogue, anew=True))
         before = runtime.models.loaded
         held = {e: before[e] for e in found.failed if e in before}
         if catalogue is not runtime.catalogue and held:
@@ -150,8 +164,8 @@ class Reloader:
         # No batch is at work meanwhile, so that none is computed half with one version and half with another.
         with runtime.turn:
             runtime.catalogue, runtime.models, runtime.scorer = ready.catalogue, ready.models, ready.scorer
-        runtime.load = loader(self._settings, ready.catalogue)
-        runtime.load_shadow = loader(self._settings, ready.catalogue, SHADOW)
+        runtime.load = loader(self._settings, ready.catalogue, anew=True)
+        runtime.load_shadow = loader(self._settings, ready.catalogue, SHADOW, anew=True)
         runtime.cast_shadow()
         tell(ready.models)
         _settle()

@@ -184,15 +184,25 @@ def open_runtime(settings: Settings) -> Runtime:
     return runtime
 
 
-def loader(settings: Settings, catalogue: Catalogue, alias: str = ALIAS) -> LoadModel:
-    """What gets the model of an alias by its name, checked against the catalogue."""
+def loader(settings: Settings, catalogue: Catalogue, alias: str = ALIAS, *, anew: bool = False) -> LoadModel:
+    """What gets the model of an alias by its name, checked against the catalogue.
+
+    A copy on this machine will do, as far as the registry has not changed, and for a start where that cannot be seen;
+    with `anew`, a registry that cannot be seen is asked.
+    """
 
     def load(name: str) -> FittedModel:
         if _is_missing(settings.tracking_uri):
             raise NotKnownError("no model was ever registered: the tracking database is not there")
-        from fraud.learning import load_model
+        from fraud.learning.shelf import Shelf
 
-        return load_model(name, alias, settings.tracking_uri, catalogue)
+        def fetch() -> FittedModel:
+            from fraud.learning import load_model
+
+            return load_model(name, alias, settings.tracking_uri, catalogue)
+
+        shelf = Shelf(settings.var / "serving" / "models", settings.tracking_uri)
+        return shelf.model(name, alias, catalogue, fetch, anew=anew)
 
     return load
 
