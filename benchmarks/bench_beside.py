@@ -42,13 +42,12 @@ from endurance.place import bodies_of, own_copy
 from endurance.running import Connection, cpu_seconds, free_port, kill, running
 from rich.console import Console
 
-from fraud.config import Settings
+from fraud.config import Settings, cores
 from fraud.learning import load_model
 from fraud.scoring.scorer import ClaimScorer
 from fraud.scoring.shapes import ClaimBundle
 from fraud.signals.catalogue import load_catalogue
 from fraud.store import Store
-from fraud.web.serving import cores
 
 WARM = 100
 START_SECONDS = 180

@@ -37,8 +37,7 @@ from endurance.running import Running, running
 from rich.console import Console
 from rich.progress import Progress
 
-from fraud.config import Settings
-from fraud.web.serving import cores
+from fraud.config import Settings, cores
 
 BODIES = 4_000
 # Seconds of load between an answer after a start and the next kill, at most; and of a start that is cut short.

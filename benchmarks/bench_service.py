@@ -29,9 +29,8 @@ import psutil
 import sqlalchemy as sa
 from bench_scoring import places, prepare
 
-from fraud.config import Settings
+from fraud.config import Settings, cores
 from fraud.scoring.shapes import ClaimBundle
-from fraud.web.serving import cores
 
 HOST = "127.0.0.1"
 SCORE, BATCH = "/v1/claims/score", "/v1/claims/score-batch"

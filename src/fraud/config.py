@@ -8,6 +8,7 @@ changes a score is a reviewed file in a room.
 
 from __future__ import annotations
 
+import math
 import os
 import tomllib
 from collections.abc import Mapping
@@ -17,9 +18,11 @@ from typing import Any
 
 from fraud.errors import SpecError, nearest
 
-__all__ = ["Settings", "load_settings"]
+__all__ = ["Settings", "cores", "load_settings"]
 
 FILE = "fraud.toml"
+# What Linux lets a container use: microseconds of processor time in each period of so many.
+_CONTAINER = Path("/sys/fs/cgroup/cpu.max")
 _KNOWN = {
     "rooms": {"features", "models", "serving"},
     "places": {"var", "database_url", "tracking_uri"},
@@ -93,6 +96,17 @@ class Settings:
         """The pinned environment that runs are logged with; None where the rooms came without one."""
         path = self.home / "requirements.lock"
         return path if path.is_file() else None
+
+
+def cores() -> int:
+    """Processors that this process may use: those it is bound to, and no more than its container has a share of."""
+    bound = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        quota, period = _CONTAINER.read_text("ascii").split()
+        return max(1, min(bound, math.ceil(int(quota) / int(period))))
+    except (OSError, ValueError):
+        # No container, or one without a limit ("max").
+        return bound
 
 
 def load_settings(environ: Mapping[str, str] | None = None, start: Path | None = None) -> Settings:

@@ -112,6 +112,25 @@ def test_a_sample_of_claims_has_the_features_that_it_has_among_all(
         assert _differing(expected, found.names, found.values) == []
 
 
+def test_how_many_compute_at_once_changes_no_bit(city: ClaimsFolder, catalogue: Catalogue) -> None:
+    own = [s for s in catalogue.of("claim") if set(s.scopes) <= {"claim", "lines", "past"}][:6]
+    scopes = ("window_signals", "joint_stays", "surges", "window_lines", "rings", "window")
+    among = [next((s for s in catalogue.of("provider") if scope in s.scopes), None) for scope in scopes]
+    found = []
+    for hands in (1, 3):
+        with bounded_builder(city, catalogue, memory="500MB", threads=1) as (builder, work):
+            builder.learn_norms()
+            signals = builder.usable({s.id: s for s in among if s is not None}.values())
+            stream = FrameStream(builder, work, chunk=1_000, hands=hands)
+            claims = stream.claims(builder.usable(own), rolled=builder.rolled_by(signals))
+            found.append((claims, stream.entities(signals, "provider", _known(builder, "provider"))))
+    for one, other in zip(*found, strict=True):
+        assert len(one) > 0
+        assert one.keys.equals(other.keys)
+        assert one.names == other.names
+        assert one.values.tobytes() == other.values.tobytes()
+
+
 def test_snapshots_taken_one_after_another_are_those_taken_together(
     city: ClaimsFolder, catalogue: Catalogue, whole: FrameBuilder, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -46,7 +46,7 @@ def _ring(people: str, days: Iterable[int] = OUTINGS, **more: Any) -> list[dict[
 
 
 def _ties(connection: duckdb.DuckDBPyConnection, day: datetime = SNAPSHOT) -> pa.Table:
-    return TieSource(connection, "patient").table(day, 365)
+    return TieSource(connection, "patient").table(connection, day, 365)
 
 
 def _tied(table: pa.Table) -> set[tuple[str, str]]:
@@ -82,7 +82,7 @@ def test_a_group_in_which_everybody_knows_several_others_is_a_ring_and_a_couple_
     table = _ties(connection)
     core = dict(zip(table["entity_id"].to_pylist(), table["core"].to_pylist(), strict=True))
     assert core == {**dict.fromkeys("ABCDE", 4), "X": 1, "Y": 1}
-    rings = TieSource(connection, "provider").table(SNAPSHOT, 365).to_pylist()
+    rings = TieSource(connection, "provider").table(connection, SNAPSHOT, 365).to_pylist()
     assert [(r["entity_id"], r["members"], r["joint_days"], r["joint_visits"]) for r in rings] == [("H", 5, 4, 20)]
 
 
@@ -101,13 +101,13 @@ def test_ties_do_not_depend_on_the_order_of_rows(claims: Any) -> None:
 
 def test_claims_without_a_physician_are_in_no_physicians_ring(claims: Any) -> None:
     connection = claims([*OPEN, *_ring("ABCDE")])
-    assert TieSource(connection, "physician").table(SNAPSHOT, 365).num_rows == 0
+    assert TieSource(connection, "physician").table(connection, SNAPSHOT, 365).num_rows == 0
 
 
 def test_no_claims_make_no_ties(claims: Any) -> None:
     connection = claims([])
     assert _ties(connection).num_rows == 0
-    assert JointStaySource(connection, "patient").table(SNAPSHOT, 365).num_rows == 0
+    assert JointStaySource("patient").table(connection, SNAPSHOT, 365).num_rows == 0
 
 
 @pytest.mark.requirement("T03")
@@ -120,7 +120,7 @@ def test_repeated_joint_admissions_link_persons_into_one_cluster(claims: Any) ->
         *({"patient_id": "D", "days_ago": d, **stay} for d in (49, 89)),
         {"patient_id": "E", "days_ago": 50, **stay},
     ]
-    table = JointStaySource(claims(rows), "provider").table(SNAPSHOT, 365)
+    table = JointStaySource("provider").table(claims(rows), SNAPSHOT, 365)
     assert set(table["patient_id"].to_pylist()) == set("ABCD")
     assert set(table["cluster_size"].to_pylist()) == {4}
     assert set(table["joint_stays"].to_pylist()) == {2}

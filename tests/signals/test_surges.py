@@ -37,7 +37,7 @@ def _surges(rows: list[dict[str, Any]], day: datetime = SNAPSHOT) -> pa.Table:
     claims = [_claim(i, row) for i, row in enumerate(rows)]
     connection = world({"claims": claims, "providers": HOUSES})
     try:
-        return SurgeSource(connection, "provider").table(day, 365)
+        return SurgeSource(connection, "provider").table(connection, day, 365)
     finally:
         connection.close()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
@@ -83,5 +84,10 @@ def serve(
     settings = load_settings()
     at_host = host or str(settings.service.get("host", "127.0.0.1"))
     at_port = port or int(settings.service.get("port", 3000))
-    note(f"http://{at_host}:{at_port} (stop with Ctrl-C)")
-    raise typer.Exit(run(at_host, at_port, settings, workers, lambda: tell_access(settings, at_host)))
+
+    def tell() -> None:
+        note(f"http://{at_host}:{at_port} (stop with Ctrl-C)")
+        tell_access(settings, at_host)
+
+    # A log has lines of JSON only; the service tells it about keys too.
+    raise typer.Exit(run(at_host, at_port, settings, workers, tell if sys.stderr.isatty() else None))

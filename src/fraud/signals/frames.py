@@ -7,11 +7,13 @@ used alike for training, batch scoring, snapshots of the service and a single cl
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from itertools import count
 from pathlib import Path
+from threading import Lock
 from weakref import WeakKeyDictionary
 
 import duckdb
@@ -159,6 +161,7 @@ class FrameBuilder:
         self._rolled: dict[str, str] = {}
         self._tables: list[str] = []
         self._of_all: SignalFrame | None = None
+        self._making = Lock()
         self.use_norms(self.reference.norms)
 
     def use_norms(self, norms: pa.Table) -> None:
@@ -169,12 +172,22 @@ class FrameBuilder:
         # Claim signals compare with norms, so those at hand hold no longer.
         self.forget()
 
+    def beside(self) -> FrameBuilder:
+        """A builder over the same tables for another thread, on a connection of its own that it may close.
+
+        It reads what this one has computed, and what it computes of claims itself is not kept.
+        """
+        other = copy(self)
+        other.connection = self.connection.cursor()
+        other._rolled, other._tables = dict(self._rolled), []
+        return other
+
     def forget(self) -> None:
         """Let go of what was computed from the tables: to be called when they have changed."""
         for name in set(self._rolled.values()):
-            self.connection.execute(f'DROP VIEW "{name}"')
+            self.connection.execute(f'DROP VIEW main."{name}"')
         for name in self._tables:
-            self.connection.execute(f'DROP TABLE "{name}"')
+            self.connection.execute(f'DROP TABLE main."{name}"')
         self._rolled, self._tables, self._of_all = {}, [], None
         self._sources.clear()
 
@@ -248,13 +261,14 @@ class FrameBuilder:
         """Keep claim signals as a table; `values` is what to select them from."""
         columns = ", ".join(f'"{name}"' for name in ("claim_id", *names))
         table = f"rows_of_values_{next(_TABLES)}"
-        self.connection.execute(f'CREATE TEMP TABLE "{table}" AS SELECT {columns} FROM {values}')
+        # No temporary table: builders beside this one read it on connections of their own.
+        self.connection.execute(f'CREATE TABLE main."{table}" AS SELECT {columns} FROM {values}')
         self._tables.append(table)
-        self._name_values(f'"{table}"', names)
+        self._name_values(f'main."{table}"', names)
 
     def _name_values(self, source: str, names: Sequence[str]) -> None:
         view = f"held_values_{next(_TABLES)}"
-        self.connection.execute(f'CREATE TEMP VIEW "{view}" AS SELECT * FROM {source}')
+        self.connection.execute(f'CREATE VIEW main."{view}" AS SELECT * FROM {source}')
         self._rolled |= dict.fromkeys(names, view)
 
     def holds(self, signal: Signal) -> bool:
@@ -313,13 +327,14 @@ class FrameBuilder:
 
     def _prepare(self, name: str, entity: str) -> None:
         days = self.connection.execute("SELECT DISTINCT snapshot FROM entities ORDER BY 1").fetchall()
-        if (entity, name) not in self._sources:
-            self._sources[entity, name] = PREPARED[name].source(self.connection, entity)
-        source = self._sources[entity, name]
+        with self._making:
+            if (entity, name) not in self._sources:
+                self._sources[entity, name] = PREPARED[name].source(self.connection, entity)
+            source = self._sources[entity, name]
         # One snapshot at a time, and of it only the entities asked for, so that many snapshots fit into memory.
         self.connection.execute(_empty(name))
         for (day,) in days:
-            self.connection.register("_prepared", source.table(day, self.days))
+            self.connection.register("_prepared", source.table(self.connection, day, self.days))
             self.connection.execute(
                 f'INSERT INTO "{name}" SELECT t.* FROM _prepared t SEMI JOIN entities USING ({_KEY})'
             )

@@ -113,7 +113,7 @@ class TieSource:
         self.day = rows["day"].to_numpy().astype("datetime64[D]").astype(np.int64)
         self.settled = rows["settled"].to_numpy().astype("datetime64[us]")
 
-    def table(self, snapshot: datetime, days: int) -> pa.Table:
+    def table(self, connection: duckdb.DuckDBPyConnection, snapshot: datetime, days: int) -> pa.Table:
         """`ties` for patients, `rings` for the others, as of a snapshot."""
         visits = self._visits(snapshot, days)
         ties = find_ties(visits)
@@ -275,12 +275,12 @@ def _distinct(which: np.ndarray, what: np.ndarray, size: int) -> np.ndarray:
 class JointStaySource:
     """Pairs of patients who were admitted together again and again, for patients or providers."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, entity: str) -> None:
-        self.connection, self.entity = connection, entity
+    def __init__(self, entity: str) -> None:
+        self.entity = entity
 
-    def table(self, snapshot: datetime, days: int) -> pa.Table:
+    def table(self, connection: duckdb.DuckDBPyConnection, snapshot: datetime, days: int) -> pa.Table:
         """The table `joint_stays`, both ways round, as of a snapshot."""
-        rows = self.connection.sql(_JOINT_STAYS, params={"day": snapshot, "days": days}).to_arrow_table()
+        rows = connection.sql(_JOINT_STAYS, params={"day": snapshot, "days": days}).to_arrow_table()
         first, second = rows["first"].to_pylist(), rows["second"].to_pylist()
         provider = np.array(rows["provider_id"].to_pylist(), dtype=object)
         patients = np.array(first + second, dtype=object)

@@ -21,8 +21,11 @@ __all__ = ["PREPARED", "Prepared", "Source"]
 class Source(Protocol):
     """What a prepared table is made from, read once from a connection."""
 
-    def table(self, snapshot: datetime, days: int) -> pa.Table:
-        """Its rows as of a snapshot, over a trailing window of that many days."""
+    def table(self, connection: duckdb.DuckDBPyConnection, snapshot: datetime, days: int) -> pa.Table:
+        """Its rows as of a snapshot, over a trailing window of that many days.
+
+        `connection` shows the same claims as the one it was read from, which may be busy by then.
+        """
 
 
 @dataclass(frozen=True)
@@ -52,10 +55,10 @@ def _ties(connection: duckdb.DuckDBPyConnection, entity: str) -> Source:
     return TieSource(connection, entity)
 
 
-def _joint_stays(connection: duckdb.DuckDBPyConnection, entity: str) -> Source:
+def _joint_stays(_: duckdb.DuckDBPyConnection, entity: str) -> Source:
     from fraud.signals.graph import JointStaySource
 
-    return JointStaySource(connection, entity)
+    return JointStaySource(entity)
 
 
 def _surges(connection: duckdb.DuckDBPyConnection, entity: str) -> Source:

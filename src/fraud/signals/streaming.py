@@ -10,11 +10,15 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
+from itertools import count
 from pathlib import Path
+from queue import SimpleQueue
+from typing import TypeVar
 
 import duckdb
 import numpy as np
@@ -23,6 +27,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from fraud.claims.folder import ClaimsFolder, connect
+from fraud.config import cores
 from fraud.errors import InputError, nearest
 from fraud.signals.assembly import by_entity, with_snapshots
 from fraud.signals.catalogue import Catalogue
@@ -52,10 +57,14 @@ CHUNK = 250_000
 MEMORY = "3GB"
 # Claims that the windows of one query may see, over all its snapshots.
 _WINDOW_CLAIMS = 4_000_000
+# Queries at once: all of them together may hold `MEMORY`.
+_MOST_HANDS = 2
 _ITEMS = ("lines", "diagnoses", "procedures")
 _CUT = ("claims", *_ITEMS)
 
 Progress = Callable[[str, float], None]
+Task = TypeVar("Task")
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -172,7 +181,8 @@ class FrameStream:
     """Computes frames over the tables of a builder's connection, which may hold any number of claims.
 
     `work` is a folder for chunks and values; whoever makes it removes it. `folder`, if its claims are all that the
-    connection shows, may spare the cutting: its files may hold whole patients already.
+    connection shows, may spare the cutting: its files may hold whole patients already. So many `hands` compute at
+    once; where it is not told, as many as there are processors, two at most.
     """
 
     def __init__(
@@ -182,6 +192,7 @@ class FrameStream:
         *,
         folder: ClaimsFolder | None = None,
         chunk: int = CHUNK,
+        hands: int | None = None,
         progress: Progress | None = None,
     ) -> None:
         self.builder = builder
@@ -191,6 +202,7 @@ class FrameStream:
         self._say = progress or (lambda _name, _done: None)
         self._cut = False
         self._rounds = 0
+        self._hands = hands or _hands(builder.connection)
 
     @cached_property
     def claims_in_all(self) -> int:
@@ -222,10 +234,19 @@ class FrameStream:
             old.unlink()
         held = [s for s in rolled if not self.builder.holds(s)]
         both = list({s.id: s for s in (*signals, *held)}.values())
-        parts = []
-        for number in self._each_chunk():
-            parts.append(out / f"part-{number:04d}.parquet")
-            self._write_chunk(number, parts[-1], (signals, held, both), target)
+        if self.chunks > 1 and not self._cut:
+            self._cut_claims()
+        if held:
+            self._values(0).parent.mkdir(exist_ok=True)
+
+        def write(builder: FrameBuilder, number: int) -> Path:
+            self._say("signals of claims", number / self.chunks)
+            part = out / f"part-{number:04d}.parquet"
+            with self._shown(builder, number):
+                self._write_chunk(builder, number, part, (signals, held, both), target)
+            return part
+
+        parts = self._dealt(write, range(self.chunks))
         if held:
             paths = [self._values(number) for number in range(self.chunks)]
             self._rounds += 1
@@ -258,34 +279,60 @@ class FrameStream:
         Claim signals that they roll up are computed first, unless `write_claims` has held them.
         """
         self.hold(self.builder.rolled_by(signals))
-        frames = []
-        batches = list(self._batches(pairs))
-        for number, batch in enumerate(batches):
-            self._say(f"snapshots of {entity}s", number / len(batches))
-            frames.append(self._by_relation(signals, entity, batch))
-        return joined_frames(frames)
+        groups = self._groups(signals, entity)
+        tasks = [(batch, own) for batch in self._batches(pairs) for own in groups]
+        done = count()
 
-    def _by_relation(self, signals: Sequence[Signal], entity: str, pairs: pa.Table) -> SignalFrame:
-        """The frame of a batch; over many claims, the signals of the same relations at a time.
+        def compute(builder: FrameBuilder, task: tuple[pa.Table, Sequence[Signal]]) -> SignalFrame:
+            frame = builder.entities(task[1], entity, task[0])
+            self._say(f"snapshots of {entity}s", (next(done) + 1) / len(tasks))
+            return frame
+
+        self._say(f"snapshots of {entity}s", 0.0)
+        frames = self._dealt(compute, tasks)
+        names = tuple(s.id for s in signals)
+        each = range(0, len(frames), len(groups))
+        return joined_frames([_side_by_side(names, frames[first : first + len(groups)]) for first in each])
+
+    def _groups(self, signals: Sequence[Signal], entity: str) -> list[Sequence[Signal]]:
+        """Signals that one query computes: over many claims, those of the same relations.
 
         On 4 million claims one query of all signals of providers fails in DuckDB 2.0 (an overflow of its optimizer),
         and holds every relation at once.
         """
         if self.claims_in_all <= self._chunk:
-            return self.builder.entities(signals, entity, pairs)
+            return [signals]
         groups: dict[tuple[str, ...], list[Signal]] = {}
         for s in signals:
             groups.setdefault(tuple(sorted(set(s.scopes) - {"limits", "rules", entity})), []).append(s)
-        frames = [self.builder.entities(own, entity, pairs) for own in groups.values()]
-        names = tuple(s.id for s in signals)
-        values, totals = np.empty((2, len(frames[0]), len(names)))
-        totals[:] = np.nan
-        for frame in frames:
-            places = [names.index(n) for n in frame.names]
-            values[:, places] = frame.values
-            if frame.totals is not None:
-                totals[:, places] = frame.totals
-        return SignalFrame(entity, frames[0].keys, names, values, frames[0].attributes, totals)
+        return list(groups.values())
+
+    def _dealt(self, work: Callable[[FrameBuilder, Task], Result], tasks: Sequence[Task]) -> list[Result]:
+        """What the work gives for each task, in their order, by as many builders at once as there are processors.
+
+        Each task is computed by one thread from beginning to end, so that how many there are changes no value: with
+        several threads in one query, sums of floats would differ in the last bit from run to run. Queries that use
+        several threads themselves are run one after the other.
+        """
+        hands = min(self._hands, len(tasks))
+        if hands <= 1:
+            return [work(self.builder, task) for task in tasks]
+        free: SimpleQueue[FrameBuilder] = SimpleQueue()
+        for _ in range(hands):
+            free.put(self.builder.beside())
+
+        def take(task: Task) -> Result:
+            builder = free.get()
+            try:
+                return work(builder, task)
+            finally:
+                free.put(builder)
+
+        with ThreadPoolExecutor(hands, "fraud-frames") as pool:
+            found = list(pool.map(take, tasks))
+        for _ in range(hands):
+            free.get().connection.close()
+        return found
 
     def features(self, signals: Sequence[Signal], target: str = "claims") -> SignalFrame:
         """What `claim_features` gives for the claims of `target`: own signals, then the snapshots they read."""
@@ -317,24 +364,19 @@ class FrameStream:
 
     # --- chunks -------------------------------------------------------------------------------------------
 
-    def _each_chunk(self) -> Iterator[int]:
-        """The number of each chunk, while `claims` and its items are those of the chunk."""
-        connection = self.builder.connection
-        if self.chunks > 1 and not self._cut:
-            self._cut_claims()
-        for number in range(self.chunks):
-            self._say("signals of claims", number / self.chunks)
-            if self.chunks > 1:
-                self._show(number)
-            try:
-                yield number
-            finally:
-                connection.execute("SET search_path = 'main'")
+    @contextmanager
+    def _shown(self, builder: FrameBuilder, number: int) -> Iterator[None]:
+        """Within it, `claims` and its items are those of a chunk on the builder's connection."""
+        if self.chunks > 1:
+            self._show(builder.connection, number)
+        try:
+            yield
+        finally:
+            builder.connection.execute("SET search_path = 'main'")
 
     def _cut_claims(self) -> None:
         """Write claims and their items as chunks of whole patients."""
         connection = self.builder.connection
-        connection.execute("CREATE SCHEMA IF NOT EXISTS chunk")
         self._cut = True
         if self.parts:
             return
@@ -352,11 +394,11 @@ class FrameStream:
         place.mkdir(parents=True, exist_ok=True)
         self.builder.connection.execute(f"COPY ({query}) TO '{_quoted(place)}' (FORMAT parquet, PARTITION_BY (chunk))")
 
-    def _show(self, number: int) -> None:
+    def _show(self, connection: duckdb.DuckDBPyConnection, number: int) -> None:
         """Let `claims` and its items be those of one chunk."""
-        connection = self.builder.connection
+        connection.execute(f"CREATE SCHEMA IF NOT EXISTS {_schema(number)}")
         if self.parts and self._folder is not None:
-            connection.execute("SET search_path = 'chunk,main'")
+            connection.execute(f"SET search_path = '{_schema(number)},main'")
             PartOfFolder(self._folder, self.parts[number]).attach(connection, _CUT)
             return
         for name in _CUT:
@@ -365,11 +407,12 @@ class FrameStream:
             source = f"read_parquet('{files}', hive_partitioning = false)"
             if not any(place.glob("*.parquet")):
                 source = f'main."{name}" WHERE false'
-            connection.execute(f'CREATE OR REPLACE VIEW chunk."{name}" AS SELECT * FROM {source}')
-        connection.execute("SET search_path = 'chunk,main'")
+            connection.execute(f'CREATE OR REPLACE VIEW {_schema(number)}."{name}" AS SELECT * FROM {source}')
+        connection.execute(f"SET search_path = '{_schema(number)},main'")
 
     def _write_chunk(
         self,
+        builder: FrameBuilder,
         number: int,
         part: Path,
         signals: tuple[Sequence[Signal], Sequence[Signal], Sequence[Signal]],
@@ -377,18 +420,17 @@ class FrameStream:
     ) -> None:
         """Write the frame of a chunk's target claims, and what is held of all its claims."""
         own, held, both = signals
-        connection = self.builder.connection
-        here = "chunk" if self.chunks > 1 else "main"
+        connection = builder.connection
+        here = _schema(number) if self.chunks > 1 else "main"
         chosen = "" if target == "claims" else f' SEMI JOIN main."{target}" t USING (claim_id)'
         if not held:
-            self._target(f"SELECT c.* FROM {here}.claims c{chosen}")
-            _copy(connection, self._query(own), part)
+            _target(connection, f"SELECT c.* FROM {here}.claims c{chosen}")
+            _copy(connection, _query(builder, own), part)
             return
-        self._target(f"SELECT * FROM {here}.claims")
-        connection.execute(f"CREATE OR REPLACE TEMP TABLE chunk_values AS {self._query(both)}")
+        _target(connection, f"SELECT * FROM {here}.claims")
+        connection.execute(f"CREATE OR REPLACE TEMP TABLE chunk_values AS {_query(builder, both)}")
         names = ", ".join(f'c."{n}"' for n in ("claim_id", *(s.id for s in own)))
         _copy(connection, f"SELECT {names} FROM chunk_values c{chosen} ORDER BY claim_id", part)
-        self._values(number).parent.mkdir(exist_ok=True)
         names = ", ".join(f'"{n}"' for n in ("claim_id", *(s.id for s in held)))
         _copy(connection, f"SELECT {names} FROM chunk_values", self._values(number))
         connection.execute("DROP TABLE chunk_values")
@@ -396,13 +438,40 @@ class FrameStream:
     def _values(self, number: int) -> Path:
         return self.work / f"values-{self._rounds}" / f"{number:04d}.parquet"
 
-    def _target(self, query: str) -> None:
-        self.builder.connection.execute(f'CREATE OR REPLACE TEMP VIEW "target" AS {query}')
 
-    def _query(self, signals: Sequence[Signal]) -> str:
-        if not signals:
-            return 'SELECT claim_id FROM "target" ORDER BY claim_id'
-        return f"{self.builder.sql(signals)} ORDER BY claim_id"
+def _hands(connection: duckdb.DuckDBPyConnection) -> int:
+    """How many queries may run at once: one where a query takes all the processors that it may have."""
+    ((threads,),) = connection.execute("SELECT current_setting('threads')").fetchall()
+    return min(cores(), _MOST_HANDS) if int(threads) == 1 else 1
+
+
+def _schema(number: int) -> str:
+    return f"chunk{number}"
+
+
+def _target(connection: duckdb.DuckDBPyConnection, query: str) -> None:
+    connection.execute(f'CREATE OR REPLACE TEMP VIEW "target" AS {query}')
+
+
+def _query(builder: FrameBuilder, signals: Sequence[Signal]) -> str:
+    if not signals:
+        return 'SELECT claim_id FROM "target" ORDER BY claim_id'
+    return f"{builder.sql(signals)} ORDER BY claim_id"
+
+
+def _side_by_side(names: Sequence[str], frames: Sequence[SignalFrame]) -> SignalFrame:
+    """One frame with the columns of several, which have the same rows, in the order of the names."""
+    if len(frames) == 1:
+        return frames[0]
+    first = frames[0]
+    values, totals = np.empty((2, len(first), len(names)))
+    totals[:] = np.nan
+    for frame in frames:
+        places = [names.index(n) for n in frame.names]
+        values[:, places] = frame.values
+        if frame.totals is not None:
+            totals[:, places] = frame.totals
+    return SignalFrame(first.entity, first.keys, tuple(names), values, first.attributes, totals)
 
 
 class PartOfFolder(ClaimsFolder):

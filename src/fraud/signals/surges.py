@@ -59,7 +59,7 @@ class SurgeSource:
         area = "coalesce(c.out_of_area, 'none') <> 'none'" if "out_of_area" in columns else "false"
         self.series = _read(connection.sql(_WEEKLY.format(area=area)).to_arrow_table())
 
-    def table(self, snapshot: datetime, days: int) -> pa.Table:
+    def table(self, connection: duckdb.DuckDBPyConnection, snapshot: datetime, days: int) -> pa.Table:
         """Notable weeks of the whole weeks in the window before a snapshot."""
         s = self.series
         day = np.datetime64(snapshot, "D").astype(np.int64)

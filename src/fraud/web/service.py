@@ -12,7 +12,7 @@ os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 import bentoml
 from bentoml._internal.log import SERVER_LOGGING_CONFIG
 
-from fraud.config import load_settings
+from fraud.config import cores, load_settings
 from fraud.web.running.lean import without
 
 # LightGBM imports them where it finds them, for classes that scoring does not use: a second of every start.
@@ -24,7 +24,7 @@ from fraud.web.exchange.audit_settings import load_audit_settings
 from fraud.web.running import orphans
 from fraud.web.running.keeping import Keeper
 from fraud.web.running.runtime import open_runtime
-from fraud.web.serving import SUPERVISOR, WORKERS, cores
+from fraud.web.serving import SUPERVISOR, WORKERS
 from fraud.web.telemetry.exposition import build_exposition
 from fraud.web.telemetry.logs import line_settings
 from fraud.web.telemetry.traces import open_traces

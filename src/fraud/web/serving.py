@@ -7,6 +7,7 @@ they live. Here the same workers are started at once, and one that ends is repla
 from __future__ import annotations
 
 import json
+import logging.config
 import os
 import shutil
 import socket
@@ -18,12 +19,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fraud.config import Settings
+from fraud.config import Settings, cores
 from fraud.errors import InputError
 
 if TYPE_CHECKING:
     from circus.arbiter import Arbiter
-__all__ = ["LISTENS_ON", "SUPERVISOR", "WORKERS", "cores", "environment", "run"]
+__all__ = ["LISTENS_ON", "SUPERVISOR", "WORKERS", "environment", "run"]
 
 # Says in the environment how many worker processes the server starts.
 WORKERS = "FRAUD_WORKERS"
@@ -37,17 +38,14 @@ _SOCKET = "fraud"
 _BACKLOG = 2048
 # Seconds between two looks whether all workers live.
 _LOOK = 0.5
+# Seconds by which the first worker is ahead of the others: the machine is its own until it answers.
+_HEAD_START = 3.0
 # Seconds that requests which have begun get when the service is stopped: beyond every limit of the calls.
 _GRACE = 35.0
 # Seconds until a port must be free: workers whose supervisor was killed notice within one.
 _PORT_SECONDS = 3.0
 # Workers that end by themselves so many times in a row, each within `_SOON` seconds, will not live on the next try.
 _MOST_FAILURES, _SOON = 6, 60.0
-
-
-def cores() -> int:
-    """Processors that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def run(
@@ -61,6 +59,9 @@ def run(
     from circus.arbiter import Arbiter
     from circus.sockets import CircusSocket
 
+    from fraud.web.telemetry.logs import line_settings
+
+    logging.config.dictConfig(line_settings())
     settings.var.mkdir(parents=True, exist_ok=True)
     workers = workers or cores()
     env = {**environment(port, settings, workers), LISTENS_ON: host, SUPERVISOR: str(os.getpid())}
@@ -71,10 +72,16 @@ def run(
     # How the arbiter is spoken to: by whoever may read this folder, not by whoever reaches a port.
     with tempfile.TemporaryDirectory(prefix="fraud-serve-") as folder:
         ends = {"endpoint": f"ipc://{folder}/control", "pubsub_endpoint": f"ipc://{folder}/events"}
-        watcher = _watcher(workers, env, failures)
+        watcher = _watcher(env, failures)
         arbiter = Arbiter([watcher], sockets=[listening], check_delay=_LOOK, **ends)
         failures.arbiter = arbiter
-        arbiter.start(lambda _: threading.Thread(target=begun, daemon=True).start() if begun else None)
+
+        def started(_: object) -> None:
+            arbiter.loop.call_later(_HEAD_START, watcher.set_numprocesses, workers)
+            if begun is not None:
+                threading.Thread(target=begun, daemon=True).start()
+
+        arbiter.start(started)
     return 1 if failures.too_many else 0
 
 
@@ -116,7 +123,7 @@ class _Failures:
         return True
 
 
-def _watcher(workers: int, env: Mapping[str, str], failures: _Failures) -> Any:
+def _watcher(env: Mapping[str, str], failures: _Failures) -> Any:
     from circus.watcher import Watcher
 
     def after_reap(watcher: object, arbiter: object, hook_name: str, **found: Any) -> bool:
@@ -127,7 +134,7 @@ def _watcher(workers: int, env: Mapping[str, str], failures: _Failures) -> Any:
         name="workers",
         cmd=sys.executable,
         args=["-m", "_bentoml_impl.worker.service", SERVICE, *(word for pair in told.items() for word in pair)],
-        numprocesses=workers,
+        numprocesses=1,
         copy_env=True,
         env={"BENTOML_RUNNER_MAP": json.dumps({}), **env},
         use_sockets=True,
