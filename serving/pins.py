@@ -2,7 +2,7 @@
 
 `requirements.lock` also holds what tests need. An image is built from the part that the service needs:
 
-    uv pip compile pyproject.toml --extra postgres --constraint requirements.lock | python serving/pins.py
+    uv pip compile pyproject.toml --extra postgres --extra otlp --constraint requirements.lock | python serving/pins.py
 """
 
 from __future__ import annotations

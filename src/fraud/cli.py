@@ -14,6 +14,7 @@ from fraud import __version__
 from fraud.commands import (
     backtest,
     backup,
+    campaigns,
     cases,
     claims,
     database,
@@ -23,6 +24,7 @@ from fraud.commands import (
     ledger,
     models,
     monitor,
+    notices,
     papers,
     queue,
     refresh,
@@ -92,6 +94,8 @@ app.command("retention")(retention.retention)
 app.add_typer(keys.app, name="keys")
 app.add_typer(users.app, name="users")
 app.add_typer(cases.app, name="cases")
+app.add_typer(campaigns.app, name="campaigns")
+app.command("notices")(notices.notices)
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(papers.app, name="papers")
 app.command("demo")(demo.demo)

@@ -52,6 +52,23 @@ _KNOWN = {
     },
     "cases": {"urgent", "important", "hours", "days", "alone_below"},
     "notices": {"webhook", "smtp", "mail_from", "mail_to", "kinds"},
+    "oidc": {
+        "issuer",
+        "client_id",
+        "address",
+        "name",
+        "scopes",
+        "roles",
+        "roles_claim",
+        "regions_claim",
+        "providers_claim",
+        "name_claim",
+        "display_claim",
+        "amr",
+        "acr",
+        "leeway_seconds",
+        "passwords",
+    },
     "workbench": {"persons_per_hour", "idle_minutes", "most_hours", "tip_days"},
     "grades": {"basically", "unreasonable", "fewest_claims"},
     "retention": {"years"},
@@ -80,6 +97,7 @@ class Settings:
     cases: Mapping[str, Any] = field(default_factory=dict)
     notices: Mapping[str, Any] = field(default_factory=dict)
     grades: Mapping[str, Any] = field(default_factory=dict)
+    oidc: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def serving(self) -> Path:
@@ -143,6 +161,7 @@ def _resolved(home: Path, entries: Mapping[str, Any], env: Mapping[str, str]) ->
         cases=dict(entries.get("cases", {})),
         notices=dict(entries.get("notices", {})),
         grades=dict(entries.get("grades", {})),
+        oidc=dict(entries.get("oidc", {})),
     )
 
 

@@ -192,7 +192,7 @@ def test_a_case_goes_its_way_from_the_queue_to_an_upheld_appeal(desk: Desk, stor
     assert [e["state_after"] for e in found["history"]] == [
         "open", "assigned", "assigned", *["evidence"] * 3, "proposed", "confirmed", "appealed", "closed"
     ]  # fmt: skip
-    assert found["possible"] == ["follow_up", "note"]
+    assert found["possible"] == ["follow_up", "recover", "note"]
     validator(description_of("CaseFileAnswer")).validate(found)
 
 
@@ -375,6 +375,31 @@ def test_whoever_reads_or_changes_a_case_stands_in_the_ledger_once(desk: Desk, s
     assert [e.what for e in reversed(entries)] == ["case.read", "case.taken"]
     assert {e.person for e in entries} == {ledger.name(Record("patient", "p-1"))}
     assert "cases.listed" in {e.what for e in ledger.entries(most=20)}
+
+
+def test_money_that_came_back_is_entered_once_and_corrected_by_an_entry_of_its_own(desk: Desk) -> None:
+    address = desk.opened()
+    desk.patch("ann", address, take=True)
+    desk.send("ann", "POST", f"{address}/decisions", PROPOSE)
+    check_problem(desk.patch("ann", address, payment={"amount": 1, "on": "2026-03-02"}), 409, "case-state")
+    desk.decide("bob", address, "confirm")
+    paid = {"payment": {"amount": 45.5, "on": "2026-03-02", "reference": "t-1"}}
+    for _ in range(2):
+        answer = desk.send("ann", "PATCH", address, paid, **{"Idempotency-Key": "pay-1"})
+        assert (answer.status_code, answer.json()["recovered_amount"]) == (200, 45.5)
+    schemas = json.loads(description())["components"]["schemas"]
+    file = desk.send("ada", "GET", address).json()
+    validator({"$ref": "#/components/schemas/CaseFileAnswer", "components": {"schemas": schemas}}).validate(file)
+    (entry,) = file["payments"]
+    assert (entry["amount"], entry["reference"], entry["recorded_by"]) == (45.5, "t-1", "ann")
+    number = entry["number"]
+    wrong = desk.patch("ann", address, payment={"amount": 99, "corrects": number, "reason": "too much"})
+    assert [(e["pointer"], e["code"]) for e in check_problem(wrong, 422, "faults")["errors"]] == [
+        ("/payment/amount", "more_than_left")
+    ]
+    less = desk.patch("ann", address, payment={"amount": 5.5, "corrects": number, "reason": "another case"})
+    assert less.json()["recovered_amount"] == 40.0
+    check_problem(desk.patch("ada", address, **paid), 403, "not-allowed")
 
 
 def test_a_number_that_is_no_case_is_not_found(desk: Desk) -> None:

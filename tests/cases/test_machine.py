@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import date, datetime
 
 import pytest
 import sqlalchemy as sa
@@ -18,15 +18,27 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from fraud.review.cases import STATES, Actor, Case, CaseRefusedError, Casework, Proposal
+from fraud.review.cases import STATES, Actor, Case, CaseRefusedError, Casework, Proposal, money
 from fraud.review.cases.workflow import ALLOWED
 from fraud.store import Store
 from fraud.store.ledger import Record
+from fraud.store.recoveries import left_of
 from fraud.store.tables import CANONICAL
 from tests.cases.parts import ANN, BOB, EVE, EVERYWHERE, FOUND, NOTHING, READER, SUE, Clock, scored
 
 ACTORS = (ANN, BOB, EVE, SUE, READER)
 MORE = Proposal("needs_more_evidence", "The ward's record is missing.")
+DAY = date(2026, 2, 9)
+
+
+def taken_off(work: Casework, case_id: str, actor: Actor) -> object:
+    """The first payment of which something is left, taken off as a whole."""
+    left = left_of(work.file(case_id, actor).recoveries)
+    number = next((n for n, amount in left.items() if amount > 1), 1)
+    amount = left.get(number, 1.0)
+    return work.change(case_id, actor, (lambda s, at: money.reverse(s, actor, at, number, amount, "another case"),))
+
+
 # Every step by its name, as anybody would take it.
 STEPS: dict[str, Callable[[Casework, str, Actor], object]] = {
     "take": lambda w, c, a: w.take(c, a),
@@ -46,6 +58,8 @@ STEPS: dict[str, Callable[[Casework, str, Actor], object]] = {
     "follow_up": lambda w, c, a: w.follow_up(c, a, satisfaction=4),
     "attach": lambda w, c, a: w.attach(c, a, "record.txt", "text/plain", b"one"),
     "note": lambda w, c, a: w.note(c, a, "called the ward"),
+    "recover": lambda w, c, a: w.change(c, a, (lambda s, at: money.recover(s, a, at, 20.1, DAY, "t-7", "interest"),)),
+    "reverse": lambda w, c, a: taken_off(w, c, a),
 }
 
 
@@ -138,6 +152,12 @@ class Machine(RuleBasedStateMachine):
         assert case.state in STATES
         entries = self.work.ledger.entries(Record("case", self.case_id))
         assert len(entries) == case.events
+
+    @invariant()
+    def money_is_the_sum_of_its_entries(self) -> None:
+        entries = self.work.file(self.case_id, ANN).recoveries
+        assert round(sum(e.amount for e in entries), 2) == (self.case.recovered_amount or 0.0)
+        assert all(left > -1e-9 for left in left_of(entries).values())
 
     @invariant()
     def clocks_run_forwards_and_stand_still(self) -> None:

@@ -28,13 +28,14 @@ from fraud.explaining.keeping import keep, kept
 from fraud.explaining.records import PAPERS, papers_for
 from fraud.explaining.renderers import fonts, pdf
 from fraud.explaining.report import FORMATS, Format, document_for, render, write
-from fraud.explaining.wording import texts
+from fraud.explaining.wording import Wording, texts
 from fraud.signals.catalogue import Catalogue
 from fraud.signals.evidence import Evidence
 from fraud.signals.lineage import columns_read
 from tests.explaining.worlds import (
     AS_OF,
     OTHERS,
+    REPEATED,
     STAY,
     claim_explanation,
     crowded_explanation,
@@ -214,7 +215,7 @@ def test_method_process_basis_and_advice_stand_in_every_format_and_language() ->
             words["provenance"]["method"],
             words["provenance"]["looks"],
             "key-7f3a",
-            made.references.sources["decree-735.38.3"].title[locale],
+            Wording(locale).pick(made.references.sources["decree-735.38.3"].title),
             words["advice"]["hold"],
             words["advice"]["check_text"],
         ]
@@ -436,6 +437,15 @@ def test_the_version_for_the_provider_keeps_its_own_rows_and_counts_the_others()
     assert [e["claim_id"] for e in found["timeline"]] == ["C-9"]
     assert (found["band"], found["expected_recovery"]) == (None, None)
     assert "left out of this version" in str(found["content"])
+
+
+def test_a_relation_without_rows_is_left_empty_in_the_version_for_the_provider() -> None:
+    # Relations that tell of nobody, such as totals of a region, have no column that says whose they are.
+    empty = pa.table({"all_recent": pa.array([], pa.float64()), "code": pa.array([], pa.string())})
+    for scope in ("lines", "network"):
+        made = claim_explanation(evidence={"claim.repeated": (Evidence(REPEATED, scope, empty, 0, None),)})
+        found = orjson.loads(render(made, "en", "json", "provider"))
+        assert found["evidence"]["claim.repeated"][0]["rows"] == []
 
 
 def test_distributions_of_few_peers_are_left_out_of_the_version_for_the_provider() -> None:

@@ -107,8 +107,40 @@ def test_every_text_is_used_by_the_page_or_its_code() -> None:
     dictionaries = {"entities", "entities_plural", "bands", "actions", "kinds", "severities", "tags", "group"}
     dictionaries |= {"group_words", "facts", "columns", "values", "currencies", "units", "months", "provenance"}
     dictionaries |= {"page", "because", "summary", "reasons", "compact", "evidence", "unknown", "caveats", "roles"}
+    dictionaries |= {"specialties", "titles", "assistance", "unit_names"}
     keys = [key for key in _flat(texts("en")) if key.split(".")[0] not in dictionaries]
     assert [k for k in keys if k.split(".")[-1] not in code] == []
+
+
+@pytest.mark.parametrize(
+    ("typed", "printed"),
+    [
+        ("费用1,240元(同类3,100元),高于98%", "费用1,240元（同类3,100元），高于98%"),
+        ("典型(几何平均)费用:见下", "典型（几何平均）费用：见下"),
+        ("CT(64排);10:30入院", "CT（64排）；10:30入院"),
+        ("DRG (CHS-DRG), 3.5 and 1,000", "DRG (CHS-DRG), 3.5 and 1,000"),
+    ],
+)
+def test_chinese_is_printed_in_marks_of_its_own_and_figures_keep_theirs(typed: str, printed: str) -> None:
+    assert Wording("zh").pick({"zh": typed}) == printed
+    assert Wording("en").pick({"en": typed}) == typed
+
+
+def test_what_a_resident_is_depends_on_where_the_word_stands() -> None:
+    words = Wording("zh")
+    assert [words.cell(c, "resident") for c in ("title", "insurance_type", "name")] == [
+        "住院医师",
+        "居民医保",
+        "resident",
+    ]
+    assert [words.cell(c, "emergency") for c in ("department", "visit_type")] == ["急诊科", "急诊"]
+    assert words.cell("specialty", "心内科") == "心内科"
+    assert words.cell("admission_month", date(2025, 9, 1)) == "2025-09"
+
+
+@pytest.mark.parametrize(("unit", "zh"), [("share", "占比"), ("yes (1) or no (0)", "是或否"), ("stays", "次住院")])
+def test_a_unit_by_itself_has_a_name(unit: str, zh: str) -> None:
+    assert Wording("zh").unit(unit) == zh
 
 
 def test_another_language_is_refused_with_the_languages_there_are() -> None:

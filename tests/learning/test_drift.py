@@ -341,6 +341,8 @@ def test_monitor_and_retrain_from_the_command_line(home: Path, watched_town: Cla
     assert "at fault" in done.stdout
     assert (home / "w.html").is_file()
     assert "fraud_model_attention" in (home / "w.prom").read_text("utf-8")
+    (kept,) = home.rglob("monitor/claim_risk.json")
+    assert json.loads(kept.read_text("utf-8"))["attention"] == []
 
     strict = (
         (home / FILE).read_text("utf-8").replace("[limits.delay_ratio]\nvalue = 1.5", "[limits.delay_ratio]\nvalue = 0")

@@ -322,7 +322,7 @@ def test_a_refusal_names_every_reason_at_once_and_is_kept_too(
     page = (tmp_path / "p" / f"{decision.stem}.zh.md").read_text("utf-8")
     assert "未批准：继续使用第2版" in page
     assert "批准人与申请人为同一人。" in page
-    assert "平均精确率(AP)：候选版本明显更差" in page
+    assert "平均精确率（AP）：候选版本明显更差" in page
 
 
 def test_no_difference_needs_words(registry: Registry, governed: Governed, room: Catalogue) -> None:

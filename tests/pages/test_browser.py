@@ -10,45 +10,6 @@ from tests.pages.tabs import Tab
 from tests.pages.visitors import PASSWORD, Town
 
 Open = Callable[..., Tab]
-# Pages with the role that opens them; the widths are those of a screen and a phone.
-SHOWN = [
-    ("", ""),
-    ("/account", "data-scientist"),
-    ("/tips", "investigator"),
-    ("/tips/new", "investigator"),
-    ("/handbook?q=drug&kind=suspicion", "auditor"),
-    ("/handbook/claim.amount_against_expected", "auditor"),
-    ("/users", "admin"),
-    ("/keys", "admin"),
-    ("/ledger", "auditor"),
-    ("/settings", "admin"),
-    ("/model", "supervisor"),
-]
-
-
-@pytest.mark.parametrize(("language", "width"), [("en", 1280), ("zh", 390)])
-def test_no_page_keeps_anybody_out_sticks_out_complains_or_calls_elsewhere(
-    tab: Open, town: Town, language: str, width: int
-) -> None:
-    tip = town.desk.tips.receive("user:x", entity="patient", entity_id="p", text="told", channel="phone")
-    person = town.members["investigator"].user_id
-    tabs: dict[str, Tab] = {}
-    for address, role in [*SHOWN, (f"/tips/{tip.receipt}", "investigator"), (f"/users/{person}", "admin")]:
-        own = tabs.get(role) or tabs.setdefault(role, tab(role, language, width))
-        own.open(address)
-        # What keeps people out does so in every language; the phone in Chinese is looked through in the long run.
-        own.check(barriers=width > 900)
-        assert own.page.locator("html").get_attribute("lang") == {"en": "en", "zh": "zh-CN"}[language]
-
-
-@pytest.mark.full
-@pytest.mark.parametrize("language", ["en", "zh"])
-def test_no_page_keeps_anybody_out_on_a_phone_or_a_tablet(tab: Open, language: str) -> None:
-    for address, role in SHOWN:
-        for width in (390, 768):
-            own = tab(role, language, width)
-            own.open(address)
-            own.check()
 
 
 @pytest.mark.parametrize(("scripts", "role"), [(True, "supervisor"), (False, "auditor")])

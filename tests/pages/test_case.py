@@ -171,6 +171,26 @@ def test_while_evidence_is_awaited_the_clock_stands_still(hamlet: Hamlet) -> Non
     assert not hamlet.runtime.casework.get(case.case_id).paused
 
 
+@pytest.mark.parametrize(
+    ("language", "took", "none"), [("en", "takes off number", "No money has come back"), ("zh", "冲销第", "尚无款项")]
+)
+def test_money_is_entered_on_the_page_and_taken_off_again(hamlet: Hamlet, language: str, took: str, none: str) -> None:
+    case = confirmed(hamlet, scored(hamlet)[0], 100.0)
+    today = f"{hamlet.runtime.now():%Y-%m-%d}"
+    with inside(hamlet, "investigator", language) as visitor:
+        assert none in text_of(visitor.open(f"/cases/{case.case_id}"))
+        paid = {"recover_amount": "1,000", "recover_on": today, "recover_reference": "transfer 7"}
+        beyond = take(visitor, case.case_id, "recover", **paid)
+        assert (beyond.status_code, re.findall(r'id="e-recover_(\w+)"', beyond.text)) == (422, ["reason"])
+        page = take(visitor, case.case_id, "recover", **paid, recover_reason="with a fine")
+        assert (page.status_code, "1,000.00" in text_of(page), "transfer 7" in page.text) == (200, True, True)
+        number = str(hamlet.runtime.casework.get(case.case_id).events)
+        off = {"reverse_corrects": number, "reverse_amount": "900", "reverse_reason": "no fine"}
+        said = text_of(take(visitor, case.case_id, "reverse", **off))
+    assert (took in said, "-900.00" in said) == (True, True)
+    assert hamlet.runtime.casework.get(case.case_id).recovered_amount == 100.0
+
+
 def test_a_file_is_handed_in_kept_and_handed_over_with_the_case(hamlet: Hamlet) -> None:
     (case,) = scored(hamlet)
     address = f"/workbench/cases/{case.case_id}"

@@ -65,7 +65,7 @@ def test_the_chinese_page_of_a_provider_speaks_chinese(hamlet: Hamlet) -> None:
     scored(hamlet, 1)
     with inside(hamlet, "supervisor", "zh") as visitor:
         said = text_of(visitor.open("/providers/h-2"))
-    assert all(word in said for word in ("合理性分级(建议)", "法定处理阶梯(建议)", "没有生效的相应模型", "重复收费"))
+    assert all(word in said for word in ("合理性分级（建议）", "处理阶梯（建议）", "没有生效的相应模型", "重复收费"))
 
 
 def test_months_without_claims_are_among_the_months(hamlet: Hamlet) -> None:

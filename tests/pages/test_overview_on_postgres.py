@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from fraud.review.cases import Actor, CaseRules, Casework, Scored, Within
+from fraud.review.cases import Actor, CaseRules, Casework, Chosen, Scored, Within
 from fraud.store import Store
+from fraud.store.views import SavedView, SavedViews
 from fraud.web.bodies.faults import checked
 from fraud.web.bodies.shapes import ScoreBody, bundle_of
 from fraud.web.pages.work.case_around import seen_together
 from fraud.web.pages.work.entities_figures import GradeRules, cases_of_physician, grade_of, standing_of, trend_of
+from fraud.web.pages.work.overview_ahead import ahead_of
 from fraud.web.pages.work.overview_figures import overview_of
-from fraud.web.pages.work.queue_views import SavedView, SavedViews
+from fraud.web.pages.work.overview_regions import regions_of
+from fraud.web.pages.work.overview_watch import watch_of
 from fraud.web.pages.work.queue_week import week_of
+from fraud.web.running.runtime import Models
 from tests.store.servers import Server
 from tests.web.client import body
 
@@ -23,7 +29,7 @@ ANN = Actor("user:ann", "ann", "investigator")
 EYES: Any = SimpleNamespace(shown=lambda column, value: value)
 
 
-def test_what_pages_of_cases_ask_is_answered_on_postgresql(postgres: Server) -> None:
+def test_what_pages_of_cases_ask_is_answered_on_postgresql(postgres: Server, tmp_path: Path) -> None:
     address = postgres.ready_database()
     with Store(address) as store:
         days = ("2024-03-02", "2024-03-09")
@@ -52,6 +58,18 @@ def test_what_pages_of_cases_ask_is_answered_on_postgresql(postgres: Server) -> 
             ("p-1", 2),
             ("p-2", 2),
         }
+        told_of = overview_of(store, Within(), now)
+        assert (told_of.recovered, told_of.days_to_money) == (0.0, None)
+        open_case = work.open(replace(scored, entity_id="c-2", probability=0.5, expected_recovery=10.0), ANN)
+        runtime.models = Models()
+        found = ahead_of(runtime, Within(providers=("h-1",)))
+        assert (found.matrix.cases, found.plan.cases, found.plan.expected) == (1, 1, 10.0)
+        seen = watch_of(runtime, Within(), tmp_path, tmp_path)
+        assert seen.volume is not None
+        assert (seen.scores, seen.missing, seen.hits, seen.volume.cases) == (None, None, None, 0.0)
+        assert regions_of(store, now) is None
+        chosen = Chosen(probability_at_least=0.5, probability_below=0.6, amount_below=20.5)
+        assert [c.case_id for c in work.search(chosen).cases] == [open_case.case_id]
         views = SavedViews(store.database)
         for query in ("a", "b"):
             views.save("u", "mine", query)

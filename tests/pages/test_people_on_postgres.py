@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pyotp
 
 from fraud.store import Store
+from fraud.store.identities import Identities, Stated
 from fraud.store.ledger import Record
 from fraud.store.people import People
 from fraud.store.sessions import Sessions
@@ -33,6 +36,16 @@ def test_what_people_do_on_sqlite_they_do_on_postgresql(postgres: Server) -> Non
         sessions.unmask(found.session_id, person.who, Record("patient", "p-1"), "a hearing", "p-1")
         assert sessions.unmasking(found.session_id, Record("patient", "p-1")) is not None
         assert sessions.end(person.user_id, person.who) == 1
+        identities, known = (
+            Identities(store.database, clock),
+            Stated("https://id.example", "s-1", "wang", "", "auditor"),
+        )
+        elsewhere = identities.admit(known)
+        assert identities.admit(replace(known, role="admin")) == replace(elsewhere, role="admin")
+        assert [identities.spend("a state", clock()) for _ in range(2)] == [True, False]
+        begun = sessions.find(sessions.begin(elsewhere, "127.0.0.1", "a browser", factor="provider", id_token="a.b.c"))
+        assert begun is not None
+        assert sessions.id_token(begun.session_id) == "a.b.c"
         tip = tips.receive(person.who, entity="patient", entity_id="p-1", text="told", channel="phone")
         assert tips.close(tip.receipt, "answered", person.who).state == "closed"
     postgres.drop(address)

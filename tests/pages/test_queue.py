@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from fraud.review.cases import Actor, CaseRules, Chosen
-from fraud.web.pages.work.queue_views import MOST_VIEWS, SavedViews
+from fraud.store.views import MOST_VIEWS, SavedViews
 from fraud.web.pages.work.queue_week import week_of
 from tests.pages.cases import inside, scored, unfounded
 from tests.pages.visitors import Hamlet, text_of

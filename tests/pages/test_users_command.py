@@ -70,6 +70,17 @@ def test_disabling_and_resetting_end_all_sessions(run: Run, url: str) -> None:
             assert Sessions(store.database).of(person.user_id) == ()
 
 
+def test_somebody_signs_in_elsewhere_once_linked_and_here_again_once_not(run: Run, url: str) -> None:
+    run("add", "wang", "--role", "auditor")
+    assert isinstance(run("link", "wang", "--subject", "s-1").exception, InputError)
+    linked = json.loads(run("link", "wang", "--subject", "s-1", "--issuer", "https://id.example", "--json").stdout)
+    assert (linked["issuer"], linked["state"]) == ("https://id.example", "active")
+    with Store(url) as store:
+        assert Ledger(store.database).entries(what="user.linked")
+    back = json.loads(run("unlink", "wang", "--json").stdout)
+    assert (back["issuer"], back["state"], len(back["password"]) > 11) == (None, "new", True)
+
+
 def test_a_lock_is_lifted_and_a_name_that_nobody_has_is_told(run: Run) -> None:
     run("add", "wang", "--role", "auditor")
     assert "may try again" in run("unlock", "wang").stdout

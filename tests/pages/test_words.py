@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+import fraud
 from fraud.store.people import PEOPLE_ROLES
 from fraud.web.pages.book import PAGES
 from fraud.web.pages.frame import wording
@@ -62,6 +63,13 @@ def test_pages_roles_and_problems_have_names(language: str) -> None:
     assert {p.name for p in PAGES if p.menu} | {p.menu for p in PAGES if p.menu} <= known["menu"].keys()
     assert set(PEOPLE_ROLES) <= known["roles"].keys()
     assert PAGE_PROBLEMS.keys() <= known["problems"].keys()
+
+
+def test_whatever_the_ledger_is_told_has_a_name() -> None:
+    code = "\n".join(f.read_text("utf-8") for f in Path(fraud.__file__).parent.rglob("*.py"))
+    told = set(re.findall(r"\b(?:Event\(\s*|event=)\"([a-z_]+\.[a-z_]+)\"", code))
+    assert len(told) > 20
+    assert told - texts("en")["events"].keys() == set()
 
 
 def test_a_browser_gets_the_language_that_it_asks_for_first() -> None:

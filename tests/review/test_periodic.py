@@ -6,12 +6,13 @@ import tomllib
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
+import sqlalchemy as sa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
@@ -19,10 +20,10 @@ from typer.testing import CliRunner
 import fraud.review.periodic as periodic
 from fraud.cli import app
 from fraud.errors import InputError, NotKnownError
-from fraud.explaining.content.document import Document, Grid
+from fraud.explaining.content.document import Document, Grid, Listing, Pairs, Text
 from fraud.explaining.report import FORMATS, render_document
-from fraud.review.cases import Actor, Casework, Proposal
-from fraud.review.periodic import Record, month_of, quarter_of, rank, read_record, year_until
+from fraud.review.cases import Actor, Casework, Chosen, Proposal
+from fraud.review.periodic import Paid, Record, month_of, quarter_of, rank, read_record, year_until
 from fraud.review.periodic.figures import key_figures, precision_of, share_of
 from fraud.review.periodic.reading import Hit, Judged
 from fraud.scoring.scorer import ClaimScorer
@@ -30,6 +31,7 @@ from fraud.signals.catalogue import Catalogue, load_catalogue
 from fraud.store import Store
 from fraud.store.ledger import Event
 from fraud.store.ledger import Record as LedgerRecord
+from fraud.store.recoveries import recoveries
 from fraud.web.app import build_app
 from fraud.web.running.door import Door
 from fraud.web.running.runtime import Models, Runtime
@@ -187,6 +189,86 @@ def test_the_quarterly_supervision_has_its_four_parts(record: Record, room: Cata
     assert len(grid_of(periodic.quarterly_paper(later, room, "en", MADE), "Limits to look up again")) == 2
 
 
+# --- money and what lies ahead ----------------------------------------------------------------------------
+
+
+def pairs_of(document: Document, section: str) -> dict[str, str]:
+    own = next(s for s in document.sections if s.id == section)
+    return {p.label: p.value for b in own.blocks if isinstance(b, Pairs) for p in b.pairs}
+
+
+def test_money_is_told_apart_by_the_day_on_which_it_came(record: Record, room: Catalogue) -> None:
+    day = date(2026, 3, 20)
+    first = Paid("C", "house-2", 60.0, day, datetime(2026, 3, 10, 9), True)
+    entries = (first, replace(first, amount=-15.0, first=False), replace(first, provider_id="house-1", amount=5.0))
+    paid = replace(record, paid=entries)
+    told = pairs_of(periodic.monthly_paper(paid, room, "en", MADE), "money")
+    assert (told["Confirmed by two signatures"], told["Came back"]) == ("60", "50")
+    assert told["From the second signature to the first money, median"] == "10.0 days"
+    own = pairs_of(periodic.scorecard_paper(paid, room, "house-2", "en", MADE), "money")
+    assert own["Came back"] == "45"
+    none = pairs_of(periodic.quarterly_paper(record, room, "en", MADE), "money")
+    assert (none["Came back"], none["From the second signature to the first money, median"]) == ("0", "–")
+
+
+def test_payments_are_read_by_their_own_day_and_only_the_first_one_says_how_long_it_took(
+    served: tuple[Store, Casework],
+) -> None:
+    store, work = served
+    (case,) = work.search(Chosen(states=("confirmed",))).cases
+    assert case.decided_at is not None
+    days = [case.decided_at.date() + timedelta(days=n) for n in (0, 1, 32)]
+    with store.database.write() as connection:
+        for number, day in enumerate(days, 90):
+            connection.execute(sa.insert(recoveries), payment(case.case_id, number, day))
+    try:
+        found = read_record(store, month_of(f"{days[0]:%Y-%m}")).paid
+        assert [(p.first, p.days_waited, p.provider_id) for p in found] == [(True, 0, "house-2"), (False, 1, "house-2")]
+        later = read_record(store, month_of(f"{days[2]:%Y-%m}")).paid
+        assert [(p.first, p.days_waited) for p in later] == [(False, 32)]
+    finally:
+        with store.database.write() as connection:
+            connection.execute(sa.delete(recoveries))
+
+
+def payment(case_id: str, number: int, day: date) -> dict[str, Any]:
+    entered = {"reference": "t", "reason": None, "corrects": None, "recorded_at": MADE, "recorded_by": "ann"}
+    return {"case_id": case_id, "number": number, "amount": 5.0, "received_on": day, **entered}
+
+
+@pytest.mark.requirement("001-19")
+def test_the_self_audit_has_the_matrix_of_what_is_open_and_a_range_that_it_says_again(
+    record: Record, room: Catalogue
+) -> None:
+    known = [replace(c, probability=0.5, expected_recovery=0.5 * (c.amount or 0.0)) for c in record.pending]
+    pending = (*known[:-1], replace(known[-1], probability=None, expected_recovery=None))
+    filled = replace(record, pending=pending)
+    papers = [periodic.monthly_paper(filled, room, locale, MADE) for locale in ("en", "zh", "en")]
+    rows = grid_of(papers[0], "Risk matrix")
+    assert [row[0] for row in rows] == ["from 60%", "30% to 60%", "10% to 30%", "below 10%", "not known"]
+    counts = [sum(int(cell.split(" ")[0]) for cell in row[1:] if cell != "–") for row in rows]
+    assert counts == [0, len(pending) - 1, 0, 0, 1]
+    own = next(s for s in papers[0].sections if s.id == "outlook")
+    said = next(b.text for b in own.blocks if isinstance(b, Text) and "eight of ten" in b.text)
+    expected = sum(c.expected_recovery or 0.0 for c in pending)
+    assert said.startswith(
+        f"The {len(pending) - 1} cases whose probability is known are expected to bring {expected:,.0f};"
+    )
+    assumed = next(b for b in own.blocks if isinstance(b, Listing))
+    assert [i.text.split(" ")[0] for i in assumed.items] == ["10,000", "The", "Cases", "A", "1"]
+    assert papers[0].sections == papers[2].sections
+    assert render_document(papers[1], "html").decode().count("十次模拟中有八次") == 1
+
+
+def test_what_rules_alone_found_and_what_is_not_open_have_no_range(record: Record, room: Catalogue) -> None:
+    alone = periodic.monthly_paper(record, room, "en", MADE)
+    said = render_document(alone, "html").decode()
+    assert "were found by rules alone" in said
+    assert "eight of ten" not in said
+    nothing = render_document(periodic.monthly_paper(replace(record, pending=()), room, "en", MADE), "html").decode()
+    assert "What lies ahead" in nothing
+
+
 # --- ranking ----------------------------------------------------------------------------------------------
 
 
@@ -261,7 +343,7 @@ def test_papers_have_the_same_words_in_both_languages_and_use_all_of_them() -> N
     )
     assert set(english) == set(chinese)
     code = "".join(p.read_text("utf-8") for p in folder.glob("*.py"))
-    by_key = {"states", "priorities", "results", "parts", "beyond", "security"}
+    by_key = {"states", "priorities", "results", "parts", "beyond", "security", "campaign_phases"}
     own = [k for k in english if k.split(".")[0] not in by_key | set(PAPERS) | {"key_figures"}]
     assert [k for k in own if k.split(".")[-1] not in code] == []
 

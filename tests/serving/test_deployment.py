@@ -13,10 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 import yaml
 from typer.main import get_command
 
 from fraud.cli import app
+from tests.store.servers import Server
 
 ROOT = Path(__file__).resolve().parents[2]
 SERVING = ROOT / "serving"
@@ -168,6 +170,30 @@ def test_compose_starts_commands_and_sets_variables_that_there_are(variables: se
     sources = [Path(str(found.origin)).parent / name for name in ("cli/__init__.py", "utils/cli_args.py")]
     text = "".join(path.read_text("utf-8") for path in sources)
     assert all(f'"{a.partition("=")[0]}"' in text for a in arguments[1:])
+
+
+def test_mlflow_has_a_role_and_a_database_of_its_own_on_the_same_server(
+    postgres: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    where = sa.make_url(COMPOSE["services"]["mlflow"]["environment"]["MLFLOW_BACKEND_STORE_URI"])
+    assert (where.drivername, where.username, where.host, where.database) == (
+        "postgresql+pg8000", "mlflow", "database", "mlflow"
+    )  # fmt: skip
+    mounted = [v for v in COMPOSE["services"]["database"]["volumes"] if v.startswith("./mlflow.sql:")]
+    assert mounted == ["./mlflow.sql:/docker-entrypoint-initdb.d/mlflow.sql:ro"]
+    first = postgres.new_database()
+    monkeypatch.setenv("MLFLOW_PASSWORD", "it's a 'password'")
+    try:
+        postgres.psql(first, SERVING / "mlflow.sql")
+        own = sa.make_url(first).set(username="mlflow", password="it's a 'password'", database="mlflow")
+        assert postgres.run("SELECT current_user", own.render_as_string(hide_password=False)) == [("mlflow",)]
+        assert postgres.run("SELECT has_database_privilege('mlflow', current_database(), 'CONNECT')", first) == [
+            (False,)
+        ]
+    finally:
+        postgres.run("DROP DATABASE IF EXISTS mlflow WITH (FORCE)")
+        postgres.run("DROP ROLE IF EXISTS mlflow")
+        postgres.drop(first)
 
 
 def test_prometheus_scrapes_the_service_and_reads_the_alerts_and_grafana_reads_prometheus() -> None:

@@ -1,20 +1,25 @@
-"""Traces of requests, as the SDK's own exporter in memory gets them."""
+"""Traces of requests, as the SDK's own exporter in memory gets them, and a collector over HTTP."""
 
 from __future__ import annotations
 
+import gzip
 import logging
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from datetime import datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode
 
+from fraud import __version__
 from fraud.scoring.scorer import ClaimScorer
 from fraud.store import Store
 from fraud.web.app import build_app
@@ -139,6 +144,57 @@ def test_without_settings_there_are_no_traces_and_the_sdk_is_not_even_imported()
     assert found.stdout.strip() == "[]"
 
 
+class Collector(ThreadingHTTPServer):
+    """Takes spans over HTTP as a collector does."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Taking)
+        self.got: list[tuple[str, ExportTraceServiceRequest]] = []
+
+
+class _Taking(BaseHTTPRequestHandler):
+    server: Collector
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        assert self.headers["Content-Encoding"] == "gzip"
+        self.server.got.append((self.path, ExportTraceServiceRequest.FromString(gzip.decompress(body))))
+        self.send_response(200)
+        self.send_header("Content-Type", self.headers["Content-Type"])
+        self.end_headers()
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Tests print nothing."""
+
+
+def test_spans_arrive_at_a_collector_over_http(
+    client: Client, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip")
+    monkeypatch.setenv("OTEL_SERVICE_NAME", "fraud-east")
+    with Collector() as collector:
+        thread = threading.Thread(target=collector.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        traces = open_traces(f"http://127.0.0.1:{collector.server_port}/", {})
+        assert traces is not None
+        client.app.state.traces = traces
+        assert client.post(SCORE, json=body(), headers={"traceparent": CALLER}).status_code == 200
+        traces.close()
+        collector.shutdown()
+        thread.join()
+    ((path, told),) = collector.got
+    assert path == "/v1/traces"
+    (resource,) = told.resource_spans
+    about = {a.key: a.value.string_value for a in resource.resource.attributes}
+    assert (about["service.name"], about["service.version"]) == ("fraud-east", __version__)
+    spans = {span.name: span for scope in resource.scope_spans for span in scope.spans}
+    assert {"score", "history", "signals", "predict", "record"} <= set(spans)
+    assert {span.trace_id.hex() for span in spans.values()} == {CALLER.split("-")[1]}
+    assert spans["score"].parent_span_id.hex() == CALLER.split("-")[2]
+    assert spans["predict"].parent_span_id == spans["score"].span_id
+    assert spans["score"].start_time_unix_nano < spans["record"].end_time_unix_nano
+
+
 @pytest.mark.parametrize(
     ("setting", "environ"), [("http://collector:4318", {}), (None, {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c:4318"})]
 )
@@ -149,4 +205,4 @@ def test_without_the_exporter_the_service_goes_on_and_says_what_to_install(
     monkeypatch.setitem(sys.modules, "opentelemetry.exporter.otlp.proto.http.trace_exporter", None)
     with caplog.at_level(logging.ERROR, "fraud.web"):
         assert open_traces(setting, environ) is None
-    assert "install opentelemetry-exporter-otlp-proto-http" in caplog.text
+    assert "install fraud[otlp]" in caplog.text

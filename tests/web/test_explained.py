@@ -20,8 +20,6 @@ from fraud.signals.catalogue import Catalogue
 from fraud.store import Store
 from fraud.web.app import build_app
 from fraud.web.bodies.answers import ClaimScore, EntityRisk, ModelAnswer
-from fraud.web.calls.answered import Answered, differences
-from fraud.web.calls.explained import explanation_of
 from fraud.web.running.door import Door
 from fraud.web.running.runtime import Models, Runtime, load_models
 from tests.web.client import JSON, Client, check_problem
@@ -209,21 +207,3 @@ def test_a_model_that_is_not_registered_is_no_failure_and_one_that_breaks_is(
     found = load_models({"claim": "claim_risk", "provider": "never_trained", "patient": "broken"}, load)
     assert set(found.loaded) == {"claim"}
     assert found.failed == {"patient": "OSError"}
-
-
-@pytest.mark.full
-@pytest.mark.requirement("002-50")
-def test_reports_of_two_hundred_claims_say_what_the_decision_log_says(explained: Client, city: ClaimsFolder) -> None:
-    runtime: Runtime = explained.app.state.runtime
-    for claim_id in sorted(recent_claims(city))[:200]:
-        answered = send(explained, claim_body(city, claim_id))
-        decision = runtime.store.decision(answered["request_id"])
-        assert decision is not None
-        found = explanation_of(runtime, claim_id)
-        assert differences(found, Answered.of(decision)) == ()
-        assert found.base is not None
-        total = found.base + sum(r.contribution for r in found.reasons) + found.rest
-        assert total == pytest.approx(found.margin, abs=1e-9)
-        written = report(explained, claim_id, "application/json").json()
-        assert written["probability"] == answered["risk"]["probability"]
-        assert [f["rule"] for f in written["findings"]] == [f["rule"] for f in answered["findings"]]

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from fraud.claims.schema import TABLES, Column, Table
 from fraud.errors import ClaimsError
 
-__all__ = ["ClaimsFolder", "TableWriter", "connect"]
+__all__ = ["ClaimsFolder", "TableWriter", "connect", "twin"]
 
 MANIFEST = "manifest.json"
 
@@ -32,6 +32,29 @@ def connect(threads: int | None = None, memory_limit: str | None = None) -> duck
     connection = duckdb.connect(":memory:", config=settings)
     connection.execute("SET enable_progress_bar = false")
     return connection
+
+
+def twin(connection: duckdb.DuckDBPyConnection, memory_limit: str) -> duckdb.DuckDBPyConnection:
+    """A database of one thread and its own memory, with the tables and views of another, but for temporary ones.
+
+    What a query gives may depend in the last bit on the memory that others leave it: here there are no others.
+    """
+    other = connect(threads=1, memory_limit=memory_limit)
+    for setting in ("temp_directory", "preserve_insertion_order"):
+        ((value,),) = connection.execute(f"SELECT current_setting('{setting}')").fetchall()
+        other.execute(f"SET {setting} = '{str(value).replace(chr(39), chr(39) * 2)}'")
+    names = "SELECT schema_name, {0}_name{1} FROM duckdb_{0}s() WHERE NOT internal AND NOT temporary ORDER BY {0}_oid"
+    for schema, name in connection.execute(names.format("table", "")).fetchall():
+        other.register("_rows", connection.sql(f'SELECT * FROM {schema}."{name}"').to_arrow_table())
+        other.execute(f'CREATE SCHEMA IF NOT EXISTS {schema}; CREATE TABLE {schema}."{name}" AS SELECT * FROM _rows')
+        other.unregister("_rows")
+    # Later ones may read earlier ones.
+    for schema, _, made_by in connection.execute(names.format("view", ", sql")).fetchall():
+        other.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")
+        other.execute(f"USE {schema}")
+        other.execute(made_by)
+    other.execute("USE main")
+    return other
 
 
 class ClaimsFolder:

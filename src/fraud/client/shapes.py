@@ -46,6 +46,8 @@ __all__ = [
     "Outcome",
     "OutcomeStatus",
     "OutcomesAnswer",
+    "Payment",
+    "PaymentAnswer",
     "ProblemAnswer",
     "Procedure",
     "Propose",
@@ -114,6 +116,19 @@ class CheckAnswer(TypedDict):
     at: str
 
 
+class PaymentAnswer(TypedDict):
+    """Money that came back; below zero where it was taken off the payment whose number is `corrects`."""
+
+    number: int
+    amount: float
+    received_on: str
+    reference: str | None
+    reason: str | None
+    corrects: int | None
+    recorded_at: str
+    recorded_by: str
+
+
 class CaseFileAnswer(TypedDict):
     """A case with all that was done in it; `possible` are the steps that the caller can take now."""
 
@@ -153,6 +168,7 @@ class CaseFileAnswer(TypedDict):
     verdict: str | None
     disposition: str | None
     confirmed_amount: float | None
+    recovered_amount: float | None
     proposer: str | None
     signer: str | None
     decided_at: str | None
@@ -169,6 +185,7 @@ class CaseFileAnswer(TypedDict):
     proposal: object | None
     possible: list[str]
     notes: list[str]
+    payments: list[PaymentAnswer]
 
 
 class Check(TypedDict):
@@ -215,6 +232,16 @@ class Note(TypedDict):
     kind: NotRequired[Literal["note", "cause", "change"]]
 
 
+class Payment(TypedDict):
+    """Money that came back; with `corrects`, the number of a payment, so much is taken off it again, for a reason."""
+
+    amount: float | None
+    on: NotRequired[str | None]
+    reference: NotRequired[str | None]
+    reason: NotRequired[str | None]
+    corrects: NotRequired[int | None]
+
+
 class CasePatch(TypedDict):
     """What changes in a case, all of it or nothing. With `revision`, that which was read, nobody is overwritten."""
 
@@ -229,6 +256,7 @@ class CasePatch(TypedDict):
     check: NotRequired[Check | None]
     file: NotRequired[File | None]
     follow_up: NotRequired[FollowUp | None]
+    payment: NotRequired[Payment | None]
 
 
 class CaseStanding(TypedDict):
@@ -270,6 +298,7 @@ class CaseStanding(TypedDict):
     verdict: str | None
     disposition: str | None
     confirmed_amount: float | None
+    recovered_amount: float | None
     proposer: str | None
     signer: str | None
     decided_at: str | None

@@ -19,6 +19,7 @@ from fraud.errors import InputError
 
 if TYPE_CHECKING:
     from fraud.review.cases import Actor, Case, Casework, Planned
+    from fraud.review.cases.workflow import Moment, Step
     from fraud.store import Store
     from fraud.store.ledger import Event
 
@@ -148,6 +149,7 @@ def show(case_id: CaseId, by: By = None, as_json: AsJson = False) -> None:
         shown = _shown(casework, file.case)
     if as_json:
         more = {"history": [asdict(e) for e in file.history], "files": [asdict(a) for a in file.attachments]}
+        more |= {"payments": [asdict(r) for r in file.recoveries]}
         print_json(shown | more | {"checks": file.checks, "proposal": file.proposal, "possible": file.possible})
         return
     print_table(("", ""), [(k, v) for k, v in shown.items() if v not in (None, "", ())])
@@ -233,6 +235,45 @@ def assign(
             note(f"  • {case_id[:20]}: {error.message}")
     if refused and not done:
         raise typer.Exit(1)
+
+
+@app.command()
+def recover(
+    case_id: CaseId,
+    amount: Annotated[float, typer.Option(help="How much came back, or with --corrects how much of it did not.")],
+    on: Annotated[
+        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="The day on which it arrived; of a correction: today.")
+    ] = None,
+    reference: Annotated[str | None, typer.Option(help="How the payer's books know the payment.")] = None,
+    reason: Annotated[str | None, typer.Option(help="Needed where more than was confirmed comes back.")] = None,
+    corrects: Annotated[int | None, typer.Option(help="Number of the payment that it is taken off.")] = None,
+    by: By = None,
+    as_json: AsJson = False,
+) -> None:
+    """Enter money that was paid back on a case; what was entered wrongly is taken off again, never changed.
+
+    \b
+    fraud cases recover YYU3T4TGU3O6GM5F --amount 1200 --on 2026-03-12 --reference "transfer 2026-0312-7"
+    fraud cases recover YYU3T4TGU3O6GM5F --corrects 7 --amount 200 --reason "200 of it was for another case"
+    """
+    from fraud.review.cases import money
+
+    actor, day = _actor(by), on.date() if on else None
+
+    def step(case: Case, at: Moment) -> Step:
+        if corrects is None:
+            return money.recover(case, actor, at, amount, day, reference, reason)
+        return money.reverse(case, actor, at, corrects, amount, reason, day, reference)
+
+    with _opened(load_settings()) as (casework, _):
+        casework.change(case_id, actor, (step,))
+        file = casework.file(case_id, actor)
+        shown = _shown(casework, file.case) | {"payments": [asdict(r) for r in file.recoveries]}
+    if as_json:
+        print_json(shown)
+        return
+    last, back, of = file.recoveries[-1], file.case.recovered_amount or 0.0, file.case.confirmed_amount or 0.0
+    data(f"Number {last.number}: {last.amount:+,.2f}; {back:,.2f} of {of:,.2f} came back.")
 
 
 @app.command()

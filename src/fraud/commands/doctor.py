@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
@@ -29,6 +30,8 @@ SOON = timedelta(days=14)
 LITTLE, TOO_LITTLE = 5 << 30, 1 << 29
 # Clocks that are set by the network differ by milliseconds.
 APART, FAR_APART = timedelta(seconds=2), timedelta(seconds=60)
+# An hour of attempts is an outage elsewhere, and no accident.
+LATE = timedelta(hours=1)
 Step = Callable[[str], None]
 
 
@@ -74,6 +77,7 @@ def examined(quick: bool = False, step: Step = lambda name: None) -> Iterator[Ch
     yield _settings(settings)
     yield from _guarded("disk", lambda: [_disk(settings)], step)
     yield from _guarded("database", lambda: _database(settings, quick, step), step)
+    yield from _guarded("sign-in", lambda: _sign_in(settings), step)
     yield from _guarded("models", lambda: list(_models(settings)), step)
 
 
@@ -129,6 +133,7 @@ def _database(settings: Settings, quick: bool, step: Step) -> list[Check]:
             found += _guarded(name, lambda look=look: [look(store, settings)], step)  # type: ignore[misc]
         if not quick:
             found += _guarded("ledger", lambda: [_ledger(store)], step)
+        found += _guarded("notices", lambda: _notices(store, settings), step)
     return found
 
 
@@ -210,6 +215,40 @@ def _ledger(store: Store) -> Check:
         advice = "Keep the database as it is, and find out who could write to it."
         return Check("ledger", "fail", f"the chain is broken: {told(found.breaks)}", advice)
     return Check("ledger", "ok", f"the chain of {found.entries:,} entries holds")
+
+
+def _notices(store: Store, settings: Settings) -> list[Check]:
+    """What is to be sent and what could not be; nothing is said where nobody is told anything."""
+    from fraud.store.outbox import Outbox
+
+    found = Outbox(store.database).state()
+    on = bool(settings.notices.get("webhook") or settings.notices.get("smtp"))
+    says = f"{found.waiting} wait, {len(found.given_up)} were given up"
+    if found.given_up:
+        last = [f"{w.case_id} by {w.way} ({w.fault})" for w in found.given_up[:5]]
+        do = "Mend [notices] or what it names, then: fraud notices --again; or --forget"
+        return [Check("notices", "warn", f"{says}: {', '.join(last)}", do)]
+    late = found.since is not None and datetime.now(UTC) - found.since > LATE
+    if late:
+        do = (
+            "Is the service running? It sends them; its log says what keeps them."
+            if on
+            else "Nothing sends them: [notices]"
+        )
+        return [Check("notices", "warn", f"{says}, the oldest since {found.since:%Y-%m-%d %H:%M} UTC", do)]
+    return [Check("notices", "ok", says)] if on or found.waiting else []
+
+
+def _sign_in(settings: Settings) -> list[Check]:
+    """Whether the provider answers at which people sign in; nothing is said where they do not."""
+    from fraud.web.access.oidc import Provider
+    from fraud.web.access.oidc_settings import oidc_settings
+
+    own = oidc_settings(settings.oidc, os.environ)
+    if own is None:
+        return []
+    keys = Provider(own, own.address, lambda: datetime.now(UTC)).check()
+    return [Check("sign-in", "ok", f"{own.issuer} answers; signing keys: {keys}")]
 
 
 # --- models -----------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -38,8 +39,9 @@ def monitor(
     fraud monitor claim_risk --claims city/ --since 2025-04-01 --until 2025-07-01 --html watch.html --prom fraud.prom
 
     Looks at the distributions of what the model reads and of its scores, missing data, the volume of alerts, what
-    investigations found, and how long they took. The limits are in training/retrain.toml. The exit code is 3 when
-    something needs attention.
+    investigations found, and how long they took. The limits are in training/retrain.toml. The latest report on each
+    model is kept below FRAUD_VAR, where the overview of the workbench reads it. The exit code is 3 when something
+    needs attention.
     """
     from fraud.claims.folder import ClaimsFolder
     from fraud.learning.monitoring.drift import monitor as run
@@ -63,6 +65,8 @@ def monitor(
 
             step("report", 0.0)
             _write(html, to_html(monitor_document(found, catalogue, recipe, spoken)))
+    # The latest report on each model, for the overview of the workbench.
+    _write(settings.var / "monitor" / f"{found.model.name}.json", json.dumps(found.as_dict(), indent=1))
     if prom:
         _write(prom, to_prometheus(found))
     if as_json:

@@ -143,6 +143,47 @@ def unlock(name: Name, by: By = None, as_json: AsJson = False) -> None:
     _tell(found, "may try again", as_json)
 
 
+@app.command()
+def link(
+    name: Name,
+    subject: Annotated[str, typer.Option(help="What the provider calls the person: the claim sub.")],
+    issuer: Annotated[str | None, typer.Option(help="The provider; default: that of [oidc] in fraud.toml.")] = None,
+    by: By = None,
+    as_json: AsJson = False,
+) -> None:
+    """Let somebody who has an account here sign in at the payer's provider, and no more with a password.
+
+    \b
+    fraud users link reviewer-2 --subject 248289761001
+    """
+    from fraud.store.identities import Identities
+    from fraud.store.sessions import Sessions
+
+    where = issuer or str(load_settings().oidc.get("issuer", ""))
+    if not where:
+        raise InputError("No provider is set. Name it in [oidc] of fraud.toml, or with --issuer.")
+    with _people() as (people, store):
+        found = Identities(store.database).link(people.named(name).user_id, where, subject, who(by))
+        Sessions(store.database).end(found.user_id, who(by))
+    _tell(found, f"signs in with {where}", as_json)
+
+
+@app.command()
+def unlink(name: Name, by: By = None, as_json: AsJson = False) -> None:
+    """Let somebody sign in here again, and show the password of the first sign-in this once.
+
+    \b
+    fraud users unlink reviewer-2
+    """
+    from fraud.store.identities import Identities
+    from fraud.store.sessions import Sessions
+
+    with _people() as (people, store):
+        found, secret = Identities(store.database).unlink(people.named(name).user_id, who(by))
+        Sessions(store.database).end(found.user_id, who(by))
+    _show(found, secret, as_json)
+
+
 def _first(password_stdin: bool) -> str | None:
     if not password_stdin:
         return None

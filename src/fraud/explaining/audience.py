@@ -94,7 +94,7 @@ class _Own:
     def _all_of(self, evidence: Evidence) -> pa.Array | None:
         """All rows of the claim's own items, and of an institution's own windows; none of anything else."""
         whole = evidence.scope in _OWN_ITEMS or (self.entity == "provider" and evidence.scope.startswith("window"))
-        return pa.array([True] * evidence.rows.num_rows) if whole else None
+        return pa.array([True] * evidence.rows.num_rows, pa.bool_()) if whole else None
 
 
 def for_provider(explanation: Explanation) -> Explanation:

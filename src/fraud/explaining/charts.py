@@ -79,7 +79,7 @@ def contribution_chart(bars: Sequence[Bar], axis: str, narrow: bool = False) -> 
     In the `narrow` form for a phone, labels stand above their bars.
     """
     alt = _altair()
-    step, width = (62, 262) if narrow else (40, 470)
+    step, width = (62, 262) if narrow else (38, 400)
     rows = [_bar_row(i, bar) for i, bar in enumerate(bars)]
     low, high = _padded([v for b in bars for v in (b.start, b.end)], 0.22 if narrow else 0.14)
     scale = alt.Scale(domain=[low, high], nice=False, zero=False)

@@ -198,6 +198,14 @@ class Explanation:
         plain: dict[str, Any] = _plain(self)
         return plain
 
+    def _repr_html_(self) -> str:
+        """The report in English, as a notebook shows it."""
+        # Whoever works out figures alone does not pay for templates and charts.
+        from fraud.explaining.renderers.notebook import in_frame
+        from fraud.explaining.report import render_html
+
+        return in_frame(render_html(self, "en"), f"{self.entity} {self.entity_id}")
+
 
 def references_of(
     catalogue: Catalogue,

@@ -14,15 +14,22 @@ from typing import Any, Literal, TypeGuard
 from fraud.errors import InputError
 from fraud.signals.definition import LOCALES
 from fraud.signals.sentences import number
-from fraud.signals.words import words
+from fraud.signals.words import full_width, words
 
 __all__ = ["TEMPLATES", "Wording", "rarity", "texts"]
 
 TEMPLATES = Path(__file__).parent / "templates"
 NOT_KNOWN = "–"
 SMALL_SHARE = 0.01
-# Columns with a closed set of values, which are translated; everything else is shown as it is on file.
-_WORDS = {"visit_type", "kind", "level", "focus", "sex", "insurance_type", "age_band"}
+# Columns with a closed set of values and the section of their words: what a resident is differs between insurance
+# and ward. Everything else is shown as it is on file.
+_WORDS = dict.fromkeys(("visit_type", "kind", "level", "sex", "insurance_type", "age_band"), "values") | {
+    "specialty": "specialties",
+    "department": "specialties",
+    "focus": "specialties",
+    "title": "titles",
+    "assistance": "assistance",
+}
 _YES_NO = "yes (1) or no (0)"
 _MONEY = {"amount", "unit_price", "money", "currency"}
 # Signals and rules that could not be worked out say why in these forms.
@@ -64,8 +71,12 @@ class Wording:
         return str(self.texts[section][key]).format(**places)
 
     def pick(self, both: Mapping[str, str]) -> str:
-        """The text of this language out of a catalogue's pair; empty where there is none."""
-        return both.get(self.locale, "")
+        """The text of this language out of a catalogue's pair, as it is printed; empty where there is none."""
+        return self.printed(both.get(self.locale, ""))
+
+    def printed(self, text: str) -> str:
+        """A text of the catalogue in the punctuation of its language."""
+        return full_width(text) if self.locale == "zh" else text
 
     def label(self, section: str, key: str) -> str:
         """The word for a key; a key that the texts do not know is shown with its underscores opened."""
@@ -120,6 +131,10 @@ class Wording:
         named = self._unit(unit, value)
         return self._with_unit(number(value), named) if named else number(value)
 
+    def unit(self, unit: str) -> str:
+        """A unit by itself, without a figure: `stays`, `share`."""
+        return str(self.texts["unit_names"].get(unit) or self._unit(unit, 2))
+
     def _unit(self, unit: str, value: float) -> str:
         one, _, many = str(self.texts["units"].get(unit, unit)).partition("|")
         return one if value == 1 else many or one
@@ -168,11 +183,13 @@ class Wording:
             return NOT_KNOWN
         if isinstance(value, bool):
             return self.label("values", "true" if value else "false")
+        if isinstance(value, date) and column.endswith("_month"):
+            return f"{value:%Y-%m}"
         if isinstance(value, datetime):
             return f"{value:%Y-%m-%d}" if value.time() == time() else f"{value:%Y-%m-%d %H:%M}"
         if isinstance(value, (int, float)):
             return f"{value:,.2f}" if _is_money(column) else number(value)
-        return self.label("values", str(value)) if column in _WORDS else str(value)
+        return str(self.texts[_WORDS[column]].get(str(value), value)) if column in _WORDS else str(value)
 
     # --- peers --------------------------------------------------------------------------------------------
 

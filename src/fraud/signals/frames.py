@@ -172,13 +172,13 @@ class FrameBuilder:
         # Claim signals compare with norms, so those at hand hold no longer.
         self.forget()
 
-    def beside(self) -> FrameBuilder:
-        """A builder over the same tables for another thread, on a connection of its own that it may close.
+    def beside(self, connection: duckdb.DuckDBPyConnection) -> FrameBuilder:
+        """A builder for another thread, on a connection that shows the same tables.
 
         It reads what this one has computed, and what it computes of claims itself is not kept.
         """
         other = copy(self)
-        other.connection = self.connection.cursor()
+        other.connection = connection
         other._rolled, other._tables = dict(self._rolled), []
         return other
 
@@ -261,7 +261,7 @@ class FrameBuilder:
         """Keep claim signals as a table; `values` is what to select them from."""
         columns = ", ".join(f'"{name}"' for name in ("claim_id", *names))
         table = f"rows_of_values_{next(_TABLES)}"
-        # No temporary table: builders beside this one read it on connections of their own.
+        # No temporary table: builders beside this one read it on other connections.
         self.connection.execute(f'CREATE TABLE main."{table}" AS SELECT {columns} FROM {values}')
         self._tables.append(table)
         self._name_values(f'main."{table}"', names)

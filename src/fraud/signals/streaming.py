@@ -17,7 +17,7 @@ from datetime import datetime
 from functools import cached_property
 from itertools import count
 from pathlib import Path
-from queue import SimpleQueue
+from threading import Lock
 from typing import TypeVar
 
 import duckdb
@@ -26,7 +26,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from fraud.claims.folder import ClaimsFolder, connect
+from fraud.claims.folder import ClaimsFolder, connect, twin
 from fraud.config import cores
 from fraud.errors import InputError, nearest
 from fraud.signals.assembly import by_entity, with_snapshots
@@ -51,14 +51,16 @@ __all__ = [
     "write_frames",
 ]
 
-# Claims of one chunk: some 2 GB while it is computed.
-CHUNK = 250_000
+# Claims of one chunk: up to 1 GB while it is computed. Where a query may hold too little DuckDB spills, and then sums
+# of floats differ in the last bit from run to run; at 250,000 claims even 3 GB were too little.
+CHUNK = 50_000
 # What DuckDB may hold before it spills to disk; the process needs about as much besides.
 MEMORY = "3GB"
 # Claims that the windows of one query may see, over all its snapshots.
 _WINDOW_CLAIMS = 4_000_000
-# Queries at once: all of them together may hold `MEMORY`.
+# Queries at once, and what each may hold: `MEMORY` together.
 _MOST_HANDS = 2
+MEMORY_OF_A_HAND = "1500MB"
 _ITEMS = ("lines", "diagnoses", "procedures")
 _CUT = ("claims", *_ITEMS)
 
@@ -181,8 +183,9 @@ class FrameStream:
     """Computes frames over the tables of a builder's connection, which may hold any number of claims.
 
     `work` is a folder for chunks and values; whoever makes it removes it. `folder`, if its claims are all that the
-    connection shows, may spare the cutting: its files may hold whole patients already. So many `hands` compute at
-    once; where it is not told, as many as there are processors, two at most.
+    connection shows, may spare the cutting: its files may hold whole patients already. On a connection of
+    one thread so many `hands` compute at once (where it is not told, as many as there are processors, two at most), and
+    each may hold `memory`.
     """
 
     def __init__(
@@ -193,6 +196,7 @@ class FrameStream:
         folder: ClaimsFolder | None = None,
         chunk: int = CHUNK,
         hands: int | None = None,
+        memory: str = MEMORY_OF_A_HAND,
         progress: Progress | None = None,
     ) -> None:
         self.builder = builder
@@ -202,7 +206,10 @@ class FrameStream:
         self._say = progress or (lambda _name, _done: None)
         self._cut = False
         self._rounds = 0
-        self._hands = hands or _hands(builder.connection)
+        own = builder.connection.execute("SELECT current_setting('threads')").fetchall()[0][0]
+        self._hands = (hands or min(cores(), _MOST_HANDS)) if int(own) == 1 else 0
+        self._memory = memory
+        self._making = Lock()
 
     @cached_property
     def claims_in_all(self) -> int:
@@ -213,12 +220,21 @@ class FrameStream:
     def parts(self) -> tuple[str, ...]:
         """Names of the folder's own files, where they are chunks already; else none."""
         small = self._folder is None or self.claims_in_all <= self._chunk
-        return () if small or self._folder is None else whole_parts(self.builder.connection, self._folder, self._chunk)
+        return () if small or self._folder is None else whole_parts(self.builder.connection, self._folder)
 
     @cached_property
     def chunks(self) -> int:
         """Number of chunks that the claims are computed in."""
-        return len(self.parts) or max(1, -(-self.claims_in_all // self._chunk))
+        return len(self._pieces) or max(1, -(-self.claims_in_all // self._chunk))
+
+    @cached_property
+    def _pieces(self) -> tuple[tuple[str, int, int], ...]:
+        """Of each chunk that is taken from a file: its name, which piece of it, and of how many."""
+        sizes = (
+            {} if self._folder is None else {f.name: pq.read_metadata(f).num_rows for f in self._folder.files("claims")}
+        )
+        pieces = {name: max(1, -(-sizes[name] // self._chunk)) for name in self.parts}
+        return tuple((name, piece, of) for name, of in pieces.items() for piece in range(of))
 
     def write_claims(
         self, signals: Sequence[Signal], out: str | Path, target: str = "claims", *, rolled: Sequence[Signal] = ()
@@ -308,31 +324,25 @@ class FrameStream:
         return list(groups.values())
 
     def _dealt(self, work: Callable[[FrameBuilder, Task], Result], tasks: Sequence[Task]) -> list[Result]:
-        """What the work gives for each task, in their order, by as many builders at once as there are processors.
+        """What the work gives for each task, in their order, by as many hands at once as there are.
 
-        Each task is computed by one thread from beginning to end, so that how many there are changes no value: with
-        several threads in one query, sums of floats would differ in the last bit from run to run. Queries that use
-        several threads themselves are run one after the other.
+        Each task is computed by one thread, from beginning to end in a database of its own: neither how many hands
+        there are nor what else they do changes a bit. Sums of floats depend on the order in which threads meet, and on
+        when memory ran short. Queries that use all processors themselves are run one after the other as they are.
         """
-        hands = min(self._hands, len(tasks))
-        if hands <= 1:
+        if not self._hands:
             return [work(self.builder, task) for task in tasks]
-        free: SimpleQueue[FrameBuilder] = SimpleQueue()
-        for _ in range(hands):
-            free.put(self.builder.beside())
 
         def take(task: Task) -> Result:
-            builder = free.get()
+            with self._making:
+                connection = twin(self.builder.connection, self._memory)
             try:
-                return work(builder, task)
+                return work(self.builder.beside(connection), task)
             finally:
-                free.put(builder)
+                connection.close()
 
-        with ThreadPoolExecutor(hands, "fraud-frames") as pool:
-            found = list(pool.map(take, tasks))
-        for _ in range(hands):
-            free.get().connection.close()
-        return found
+        with ThreadPoolExecutor(self._hands, "fraud-frames") as pool:
+            return list(pool.map(take, tasks))
 
     def features(self, signals: Sequence[Signal], target: str = "claims") -> SignalFrame:
         """What `claim_features` gives for the claims of `target`: own signals, then the snapshots they read."""
@@ -373,6 +383,8 @@ class FrameStream:
             yield
         finally:
             builder.connection.execute("SET search_path = 'main'")
+            if self.chunks > 1:
+                builder.connection.execute(f"DROP SCHEMA {_schema(number)} CASCADE")
 
     def _cut_claims(self) -> None:
         """Write claims and their items as chunks of whole patients."""
@@ -396,10 +408,13 @@ class FrameStream:
 
     def _show(self, connection: duckdb.DuckDBPyConnection, number: int) -> None:
         """Let `claims` and its items be those of one chunk."""
-        connection.execute(f"CREATE SCHEMA IF NOT EXISTS {_schema(number)}")
-        if self.parts and self._folder is not None:
-            connection.execute(f"SET search_path = '{_schema(number)},main'")
-            PartOfFolder(self._folder, self.parts[number]).attach(connection, _CUT)
+        connection.execute(f"CREATE SCHEMA {_schema(number)}")
+        connection.execute(f"SET search_path = '{_schema(number)},main'")
+        if self._pieces and self._folder is not None:
+            part, piece, of = self._pieces[number]
+            PartOfFolder(self._folder, part).attach(connection, _CUT)
+            if of > 1:
+                _take_piece(connection, piece, of)
             return
         for name in _CUT:
             place = self.work / "chunks" / name / f"chunk={number}"
@@ -408,7 +423,6 @@ class FrameStream:
             if not any(place.glob("*.parquet")):
                 source = f'main."{name}" WHERE false'
             connection.execute(f'CREATE OR REPLACE VIEW {_schema(number)}."{name}" AS SELECT * FROM {source}')
-        connection.execute(f"SET search_path = '{_schema(number)},main'")
 
     def _write_chunk(
         self,
@@ -439,10 +453,13 @@ class FrameStream:
         return self.work / f"values-{self._rounds}" / f"{number:04d}.parquet"
 
 
-def _hands(connection: duckdb.DuckDBPyConnection) -> int:
-    """How many queries may run at once: one where a query takes all the processors that it may have."""
-    ((threads,),) = connection.execute("SELECT current_setting('threads')").fetchall()
-    return min(cores(), _MOST_HANDS) if int(threads) == 1 else 1
+def _take_piece(connection: duckdb.DuckDBPyConnection, piece: int, of: int) -> None:
+    """Let `claims` and its items of the first schema be those of one of so many groups of patients."""
+    for name in _CUT:
+        chosen = f"WHERE hash(patient_id) % {of} = {piece}" if name == "claims" else "SEMI JOIN claims USING (claim_id)"
+        connection.execute(f'CREATE TABLE "{name}_of_piece" AS SELECT * FROM "{name}" {chosen}')
+        connection.execute(f'DROP VIEW "{name}"')
+        connection.execute(f'ALTER TABLE "{name}_of_piece" RENAME TO "{name}"')
 
 
 def _schema(number: int) -> str:
@@ -488,15 +505,14 @@ class PartOfFolder(ClaimsFolder):
         return [f for f in found if f.name == self._part] if self._part and name in _CUT else found
 
 
-def whole_parts(connection: duckdb.DuckDBPyConnection, folder: ClaimsFolder, most: int) -> tuple[str, ...]:
-    """Names of a folder's files, if each holds all claims of its patients with all their items, and not too many.
+def whole_parts(connection: duckdb.DuckDBPyConnection, folder: ClaimsFolder) -> tuple[str, ...]:
+    """Names of a folder's files, if each holds all claims of its patients with all their items.
 
     A payer's tables are often written by region or by month of birth; those of the simulator are written by city.
     """
     files = {f.name: f for f in folder.files("claims")}
-    sizes = [pq.read_metadata(f).num_rows for f in files.values()]
     named = all(f.name in files for name in _ITEMS for f in folder.files(name))
-    if len(files) < 2 or max(sizes) > 2 * most or not named:
+    if len(files) < 2 or not named:
         return ()
     listed = ", ".join(f"'{_quoted(f)}'" for f in files.values())
     torn = f"""SELECT 1 FROM read_parquet([{listed}], filename = true)

@@ -42,7 +42,7 @@ __all__ = [
 ]
 
 # What a record can be.
-KINDS = ("claim", "decision", "case", "patient", "provider", "physician")
+KINDS = ("claim", "decision", "case", "campaign", "patient", "provider", "physician")
 # What the first entry is chained to.
 ORIGIN = "0" * 64
 _PAGE = 5_000
@@ -79,7 +79,7 @@ ledger = sa.Table(
 
 @dataclass(frozen=True)
 class Record:
-    """What an event is about: a claim, decision, case, patient, provider or physician, by its own id."""
+    """What an event is about: a claim, decision, case, campaign, patient, provider or physician, by its own id."""
 
     kind: str
     id: str

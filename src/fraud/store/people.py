@@ -43,7 +43,6 @@ PEOPLE_ROLES = tuple(role for role in ROLES if role != "claims-system")
 LANGUAGES = ("en", "zh")
 MOST_NAME = 64
 _STEP_SECONDS = 30
-
 people = sa.Table(
     "people",
     METADATA,
@@ -64,6 +63,10 @@ people = sa.Table(
     sa.Column("created_at", sa.Text, nullable=False),
     sa.Column("disabled_at", sa.Text),
     sa.Column("suspended_at", sa.Text),
+    # Of who signs in elsewhere (`fraud.store.identities`): the provider, and what it calls the person.
+    sa.Column("issuer", sa.Text),
+    sa.Column("subject", sa.Text),
+    sa.Index("ux_people_subject", "issuer", "subject", unique=True),
 )
 
 
@@ -83,10 +86,11 @@ class Person:
     recovery_left: int = 0
     disabled_at: datetime | None = None
     suspended_at: datetime | None = None
+    issuer: str | None = None
 
     @property
     def ready(self) -> bool:
-        """Whether the person chose a password and has a second factor."""
+        """Whether the person chose a password, unless it is elsewhere, and has a second factor."""
         return self.enrolled and not self.must_change
 
     @property
@@ -96,7 +100,7 @@ class Person:
             return "disabled"
         if self.suspended_at is not None:
             return "suspended"
-        return "active" if self.ready else "new"
+        return "active" if self.ready or self.issuer is not None else "new"
 
     @property
     def who(self) -> str:
@@ -115,6 +119,7 @@ class Person:
             "language": self.language,
             "state": self.state,
             "created_at": self.created_at,
+            "issuer": self.issuer,
         }
 
 
@@ -133,7 +138,7 @@ def faults_of(name: str, role: str, language: str, display_name: str = "") -> li
 
 
 def _taken(connection: Connection, name: str, display_name: str, user_id: str = "") -> list[Fault]:
-    """Names that somebody else has: two signatures are told apart by the names that are shown."""
+    """Names that somebody else has: in a list nobody could tell the two apart."""
     query = sa.select(people.c.name, people.c.display_name).where(people.c.user_id != user_id)
     others = connection.execute(query).all()
     found = []
@@ -239,6 +244,8 @@ class People:
         self, user_id: str, by: str, *, display_name: str, role: str, regions: Sequence[str], providers: Sequence[str]
     ) -> Person:
         """The person with another role, bounds or name to show."""
+        from fraud.store.casework import whose  # which needs our table
+
         known = self.get(user_id)
         _raise("The user was not changed", faults_of(known.name, role, known.language, display_name))
         values: dict[str, Any] = {
@@ -253,6 +260,7 @@ class People:
                 self._keep_an_admin(connection, user_id)
             _raise("The user was not changed", _taken(connection, "", values["display_name"], user_id))
             self._update(connection, user_id, **values)
+            whose.renamed(connection, user_id, values["display_name"])
             self._ledger.add_in(connection, Event("user.changed", by, details=told))
         return self.get(user_id)
 
@@ -272,15 +280,17 @@ class People:
         return self.get(user_id)
 
     def reset(self, user_id: str, by: str, password: str | None = None) -> str:
-        """A password for a new first sign-in; the second factor is set up anew there."""
+        """A password for a new first sign-in, with another second factor; an empty one for who signs in elsewhere."""
         known, first = self.get(user_id), password if password is not None else secrets.token_urlsafe(12)
-        _raise("The password was not reset", password_faults(first, known.name))
-        fresh = {"password": self._hash.hash(first), "must_change": True, "totp": None, "totp_since": None}
+        own: dict[str, Any] = {}
+        if known.issuer is None:
+            _raise("The password was not reset", password_faults(first, known.name))
+            own = {"password": self._hash.hash(first), "must_change": True}
         with self._database.write() as connection:
-            self._update(connection, user_id, **fresh, totp_step=0, recovery=[])
+            self._update(connection, user_id, **own, totp=None, totp_since=None, totp_step=0, recovery=[])
             self._guesses.forget(connection, known.name)
             self._tell(connection, "user.reset", by, user_id)
-        return first
+        return first if own else ""
 
     def unlock(self, user_id: str, by: str) -> Person:
         """The person, whose wrong guesses and suspension are lifted."""
@@ -357,7 +367,8 @@ class People:
     def enrol(self, user_id: str, code: str) -> tuple[str, ...]:
         """Recovery codes, to be shown this once, when the code proves that the second factor works."""
         row = self._row(people.c.user_id == user_id)
-        step = self._step(row, code)
+        # Here nobody counts guesses: one that is in force is proved by `prove`.
+        step = self._step(row, code) if row["totp_since"] is None else None
         if step is None:
             _raise("The second factor was not set up", [Fault("code", "code_wrong", "the code does not fit")])
         codes = recovery_codes()
@@ -385,8 +396,8 @@ class People:
         name = name.strip().lower()
         self._guesses.count(name, address)
         row = self._known(name)
-        # For a name that is not there the same work is done, so that the time does not tell.
-        fits = self._fits(row["password"] if row is not None else nobodys(self._hash), password)
+        # For a name that is not there, or has no password here, the same work is done: the time does not tell.
+        fits = self._fits((row["password"] if row is not None else "") or nobodys(self._hash), password)
         factor = self._factor(row, code)
         if row is None or factor is None or not fits or row["disabled_at"] or not self._used(row["user_id"], factor):
             raise self._refused(row, address)
@@ -394,6 +405,16 @@ class People:
             raise RefusedError("suspended")
         self._welcome(row, password, address)
         return self.get(row["user_id"])
+
+    def prove(self, user_id: str, code: str, address: str) -> None:
+        """Return when a code is the person's second factor, as `sign_in` asks for it; raises `RefusedError`."""
+        row = self._row(people.c.user_id == user_id)
+        self._guesses.count(row["name"], address)
+        factor = self._factor(row, code)
+        if row["totp_since"] is None or factor is None or not self._used(user_id, factor):
+            raise self._refused(row, address)
+        with self._database.write() as connection:
+            self._guesses.forget(connection, row["name"], address)
 
     def _known(self, name: str) -> sa.RowMapping | None:
         with self._database.read() as connection:
@@ -470,6 +491,7 @@ def _person(row: sa.RowMapping) -> Person:
         recovery_left=len(row["recovery"]),
         disabled_at=_moment(row["disabled_at"]),
         suspended_at=_moment(row["suspended_at"]),
+        issuer=row["issuer"],
     )
 
 

@@ -9,12 +9,14 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from fraud.store.campaigns.tables import campaign_events, campaign_files, campaign_tasks, campaigns, inspected
 from fraud.store.casework.tables import attachments, cases
 from fraud.store.casework.tables import events as case_events
 from fraud.store.database import Database
 from fraud.store.explanations import explanations
 from fraud.store.ledger import Event, Ledger
 from fraud.store.outcomes import feedback
+from fraud.store.recoveries import recoveries
 from fraud.store.scrubbing import scrub
 from fraud.store.shapes import ITEMS
 from fraud.store.tables import CANONICAL, decisions, idempotency, shadow_scores, snapshots, versions
@@ -70,11 +72,17 @@ def _conditions(cutoff: datetime) -> dict[sa.Table, sa.ColumnElement[bool]]:
     # A case that is not closed is kept, however old it is.
     ended = sa.and_(cases.c.state == "closed", cases.c.closed_at < cutoff)
     theirs = sa.select(cases.c.case_id).where(ended)
+    over = campaigns.c.closed_at < cutoff
+    of_campaigns = sa.select(campaigns.c.campaign_id).where(over)
+    parts = (campaign_files, campaign_events, campaign_tasks, inspected)
     return {
         **own,
         case_events: case_events.c.case_id.in_(theirs),
         attachments: attachments.c.case_id.in_(theirs),
+        recoveries: recoveries.c.case_id.in_(theirs),
         cases: ended,
+        **{part: part.c.campaign_id.in_(of_campaigns) for part in parts},
+        campaigns: over,
         explanations: explanations.c.request_id.in_(explained),
         versions: versions.c.claim_id.in_(old) | orphaned,
         _claims: _claims.c.settled_at < cutoff,

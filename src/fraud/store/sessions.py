@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from fraud.store.ciphers import SealedBytes
 from fraud.store.database import Database
 from fraud.store.ledger import Event, Ledger, Record, moment_text
 from fraud.store.people import Person
@@ -41,6 +42,10 @@ sessions = sa.Table(
     sa.Column("ended_at", sa.Text),
     sa.Column("address", sa.Text, nullable=False),
     sa.Column("agent", sa.Text, nullable=False),
+    # Of a session that began elsewhere: `awaited` until the second factor is shown here, `provider` where it was
+    # shown there; and the token that ends it there.
+    sa.Column("factor", sa.Text),
+    sa.Column("id_token", SealedBytes),
 )
 # The records of persons that a session opened; `record` is the ledger's name of it.
 opened = sa.Table(
@@ -70,6 +75,7 @@ class Session:
     seen_at: datetime
     address: str
     agent: str
+    factor: str | None = None
 
 
 @dataclass(frozen=True)
@@ -99,7 +105,9 @@ class Sessions:
         self._ledger = Ledger(database, clock)
         self._idle, self._most = idle, most
 
-    def begin(self, person: Person, address: str, agent: str) -> str:
+    def begin(
+        self, person: Person, address: str, agent: str, *, factor: str | None = None, id_token: str | None = None
+    ) -> str:
         """The secret of a new session, which only the cookie will hold."""
         secret, now = secrets.token_urlsafe(32), self._clock()
         row = {
@@ -110,6 +118,8 @@ class Sessions:
             "seen_at": moment_text(now),
             "address": address,
             "agent": agent[:_LONGEST_AGENT],
+            "factor": factor,
+            "id_token": id_token.encode() if id_token is not None else None,
         }
         told = Event("session.begun", person.who, details={"session_id": row["session_id"], "address": address})
         with self._database.write() as connection:
@@ -133,12 +143,19 @@ class Sessions:
         return found
 
     def renew(self, secret: str) -> str:
-        """Another secret for the same session: what was known of it before opens nothing any more."""
+        """Another secret for a session whose second factor was shown: what was known before opens nothing any more."""
         fresh = secrets.token_urlsafe(32)
         with self._database.write() as connection:
             own = sa.update(sessions).where(sessions.c.digest == _digest(secret))
-            connection.execute(own.values(digest=_digest(fresh)))
+            connection.execute(own.values(digest=_digest(fresh), factor=None))
         return fresh
+
+    def id_token(self, session_id: str) -> str | None:
+        """The token of a session that began elsewhere, while it holds."""
+        own = sa.select(sessions.c.id_token).where(sessions.c.session_id == session_id)
+        with self._database.read() as connection:
+            found = connection.execute(own).scalar_one_or_none()
+        return bytes(found).decode() if found is not None else None
 
     def of(self, user_id: str) -> tuple[Session, ...]:
         """The sessions of a person that hold, the latest first."""
@@ -154,7 +171,7 @@ class Sessions:
         if but is not None:
             which.append(sessions.c.session_id != but)
         with self._database.write() as connection:
-            change = sa.update(sessions).where(*which).values(ended_at=moment_text(self._clock()))
+            change = sa.update(sessions).where(*which).values(ended_at=moment_text(self._clock()), id_token=None)
             ended = int(connection.execute(change).rowcount)
             if ended:
                 told = {"user_id": user_id, "sessions": ended}
@@ -217,4 +234,5 @@ def _session(row: sa.RowMapping) -> Session:
         datetime.fromisoformat(row["seen_at"]),
         row["address"],
         row["agent"],
+        row["factor"],
     )

@@ -11,7 +11,7 @@ from time import perf_counter
 from uuid import uuid4
 
 from starlette.applications import Starlette
-from starlette.convertors import StringConvertor, register_url_convertor
+from starlette.convertors import PathConvertor, StringConvertor, register_url_convertor
 from starlette.datastructures import State
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
@@ -22,7 +22,7 @@ from fraud.web.bodies.messages import Incoming, Reply
 from fraud.web.bodies.mishaps import problem_of, reply_of
 from fraud.web.bodies.problems import Problem
 from fraud.web.bodies.reading import Accepted, read_body
-from fraud.web.calls import accounts, cases, claims, scoring
+from fraud.web.calls import accounts, cases, claims, papers, scoring
 from fraud.web.calls.idempotency import key_of, still_running
 from fraud.web.calls.reports import claim_report
 from fraud.web.calls.risks import entity_risk
@@ -65,6 +65,7 @@ OWN_CALLS: tuple[tuple[str, str, str, Work], ...] = (
     ("/v1/cases/{id}/decisions", "POST", "case_decide", cases.decide),
     ("/v1/cases/{id}/pack", "GET", "case_pack", cases.pack),
     ("/v1/cases/{id}/files/{number}", "GET", "case_file", cases.attachment),
+    *((f"/v1/papers/{kind}", "GET", f"paper_{kind}", partial(papers.paper, kind)) for kind in papers.KINDS),
     ("/v1/model", "GET", "model", claims.model),
     ("/v1/ledger", "GET", "ledger", accounts.entries),
     ("/docs.json", "GET", "docs", docs),
@@ -73,7 +74,11 @@ CALLS = (*OWN_CALLS, *neighbours(load_audit_settings()))
 # Bodies that differ from plain JSON of the usual size, by the name of the call.
 ACCEPTED: Mapping[str, Accepted] = {"score_batch": BATCH, "case_change": cases.CHANGES, **exchange.ACCEPTED}
 # Seconds for calls that may take longer than the door gives others.
-SECONDS: Mapping[str, float] = {"score_batch": 25.0, **exchange.SECONDS}
+SECONDS: Mapping[str, float] = {
+    "score_batch": 25.0,
+    **{f"paper_{kind}": papers.SECONDS for kind in papers.KINDS},
+    **exchange.SECONDS,
+}
 # Calls whose requests are worked on together when they come at the same time. A caller with bounds goes alone:
 # what it sends has to be checked first.
 TOGETHER = frozenset({"score"})
@@ -83,10 +88,18 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._~-]{1,128}")
 class _Elsewhere(StringConvertor):
     """Any path but those of the server's own page: they are left to it."""
 
-    regex = r"(?!(?:static_content/|schema\.json$)).+"
+    regex = r"(?!(?:static_content/|schema\.json\Z))(?s:.+)"
+
+
+class _AnyPath(PathConvertor):
+    """Any path, with what comes after a line break (`%0A`)."""
+
+    # The mount around us takes what Starlette calls a path, which ends there: the server's own page would answer.
+    regex = "(?s:.*)"
 
 
 register_url_convertor("elsewhere", _Elsewhere())
+register_url_convertor("path", _AnyPath())
 
 
 def build_app(
@@ -120,6 +133,8 @@ def build_app(
 
 
 _JSON = Accepted()
+_BREAK = "\n"
+_NOTHING = "There is nothing at this address. /docs.json lists what there is."
 _METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
 
@@ -136,17 +151,22 @@ async def _elsewhere(request: Request) -> Response:
 
 
 def _nowhere(request: Request) -> Problem:
+    if request.scope["path"].endswith(_BREAK):
+        return Problem("not-found", _NOTHING)
     scope = {**request.scope, "method": ""}
     here = [r for r in request.app.routes if isinstance(r, Route) and r.matches(scope)[0] is Match.PARTIAL]
     methods = {m for r in here if r.endpoint is not _elsewhere for m in r.methods or ()}
     if not methods:
-        return Problem("not-found", "There is nothing at this address. /docs.json lists what there is.")
+        return Problem("not-found", _NOTHING)
     allowed = ", ".join(sorted(methods))
     return Problem("method-not-allowed", f"This address takes {allowed}.", headers={"Allow": allowed})
 
 
 def _endpoint(name: str, answer: Answer) -> Callable[[Request], Awaitable[Response]]:
     async def endpoint(request: Request) -> Response:
+        if request.scope["path"].endswith(_BREAK):
+            # The end of a pattern also fits before a last line break: it would pass for an address of ours.
+            return await _elsewhere(request)
         started, request_id = perf_counter(), _request_id(request)
         state = request.app.state
         logs.begin(request_id, name)

@@ -13,12 +13,14 @@ from fraud import __version__
 from fraud.explaining.content.document import Audience
 from fraud.explaining.report import FORMATS
 from fraud.review.cases import ORDERS, PRIORITIES, STATES
+from fraud.review.periodic.ranking import LEAST
 from fraud.store.casework.shapes import SelectedBy
 from fraud.web.bodies.answers import AddedAnswer, BatchAnswer, ClaimScore, EntityRisk, ModelAnswer, ProblemAnswer
 from fraud.web.bodies.cases import DECISIONS, CaseFileAnswer, CasePatch, CasesAnswer, CaseStanding
 from fraud.web.bodies.problems import FAULTS, PROBLEMS
 from fraud.web.bodies.shapes import BatchBody, ClaimBody, ClaimsBody, ScoreBody
 from fraud.web.calls.accounts import MOST, LedgerAnswer
+from fraud.web.calls.papers import MOST_LEAST
 from fraud.web.exchange import openapi as exchange
 
 __all__ = ["description"]
@@ -42,7 +44,9 @@ def _document() -> dict[str, Any]:
     return {
         "openapi": "3.1.0",
         "info": {"title": "fraud", "version": __version__, "description": _ABOUT + _codes()},
-        "paths": exchange.with_samples({**_claims(), **_reading(), **_cases(), **exchange.paths(), **_server()}),
+        "paths": exchange.with_samples(
+            {**_claims(), **_reading(), **_cases(), **_papers(), **exchange.paths(), **_server()}
+        ),
         "components": {"schemas": _schemas(), "securitySchemes": {"key": _BEARER}},
         # As long as no key was made the machine itself is served without one.
         "security": [{"key": []}, {}],
@@ -181,7 +185,7 @@ def _cases() -> dict[str, Any]:
     change = _call(
         "Change a case",
         "All of the body or nothing: into somebody's hands, another priority, evidence, notes, innocent explanations, "
-        "files, follow-up. A `revision` that is not the latest is refused with 409.",
+        "files, follow-up, money that came back. A `revision` that is not the latest is refused with 409.",
         _answer("The case as it stands then", CaseStanding),
         body={"$ref": _REFERENCE.format(model="CasePatch")},
         parameters=one,
@@ -215,6 +219,7 @@ def _cases() -> dict[str, Any]:
 
 def _listed_cases() -> dict[str, Any]:
     text, money = {"type": "string"}, {"type": "number", "minimum": 0}
+    share = money | {"maximum": 1}
     asked = [
         _in_query("state", f"one of {', '.join(STATES)}, or several between commas", text),
         _in_query("violation", "T01 to T40, or several between commas", text),
@@ -223,6 +228,9 @@ def _listed_cases() -> dict[str, Any]:
         _in_query("priority", f"one of {', '.join(PRIORITIES)}, or several between commas", text),
         _in_query("entity", "claim, patient, provider, physician, or several between commas", text),
         _in_query("amount_at_least", "money at stake", money),
+        _in_query("amount_below", "less money at stake than this", money),
+        _in_query("probability_at_least", "of being at fault, as the model says", share),
+        _in_query("probability_below", "of being at fault, as the model says", share),
         _in_query("assignee", "a name, me, or none for cases in nobody's hands", text),
         _in_query("overdue", "whether the running clock has ended", {"type": "boolean"}),
         _in_query("selected_by", "why it is looked at", {"enum": list(get_args(SelectedBy))}),
@@ -237,6 +245,28 @@ def _listed_cases() -> dict[str, Any]:
     ]
     answer = _answer("A page of cases, and how many there are", CasesAnswer)
     return _call("The queue of cases", "Only those within the bounds of the key.", answer, parameters=asked)
+
+
+def _papers() -> dict[str, Any]:
+    """Periodic papers, each with what it is asked by."""
+    month = _in_query("period", "YYYY-MM; the last whole month by default", {"type": "string"})
+    year = _in_query("period", "the last of its twelve months, as YYYY-MM", {"type": "string"})
+    quarter = _in_query("period", "YYYY-Qn; the last whole quarter by default", {"type": "string"})
+    whole = {"type": "integer", "minimum": 1, "maximum": MOST_LEAST, "default": LEAST}
+    least = _in_query("least", "claims that a physician must have to be ranked", whole)
+    provider = {**_in_query("provider", "its id", {"type": "string"}), "required": True}
+    said: dict[str, tuple[str, str, list[dict[str, Any]]]] = {
+        "monthly": ("Self-audit of a month", "What was found, decided, paid back and is to be put right.", [month]),
+        "quarterly": ("Supervision of a quarter", "Policy, operation, data security, fraud prevention.", [quarter]),
+        "ranking": ("Physicians by their flagged share", "With 95 % intervals and a least volume.", [year, least]),
+        "scorecard": ("A provider beside all others together", "It tells of no other provider.", [year, provider]),
+    }
+    answer = {"description": "The paper", "content": _report_content()}
+    form = " By `Accept` as JSON, as a page, as a PDF or as a workbook; a key with bounds gets scorecards alone."
+    return {
+        f"/v1/papers/{kind}": {"get": _call(title, text + form, answer, parameters=[*asked, _LOCALE])}
+        for kind, (title, text, asked) in said.items()
+    }
 
 
 def _ledger() -> dict[str, Any]:

@@ -144,7 +144,7 @@ def _sheet_row(finding: rules.Finding, explanation: Explanation, w: Wording) -> 
             Cell(w.pick(finding.sentences)),
             Cell(w.quantity(finding.value, signal.unit), finding.value),
             Cell(w.quantity(finding.limit, _limit_unit(finding, explanation)), finding.limit),
-            Cell(signal.unit),
+            Cell(w.unit(signal.unit)),
             Cell(w.money(finding.amount, exact=True), finding.amount),
             Cell(_lines(finding)),
             Cell("; ".join(law)),

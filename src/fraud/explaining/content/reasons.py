@@ -86,7 +86,8 @@ def _value(reason: Reason, w: Wording) -> Cell:
 
 
 def _weight(reason: Reason) -> Cell:
-    return Cell(_signed(reason.contribution), reason.contribution, "up" if reason.contribution > 0 else "down")
+    weight = reason.contribution
+    return Cell(_signed(weight), weight, "up" if weight > 0 else "down" if weight < 0 else "")
 
 
 def _weights(
@@ -145,9 +146,11 @@ def _total(label: str, at: float) -> Bar:
 
 
 def _signed(value: float, plus: bool = True) -> str:
-    """A weight with a true minus sign; what rounds to zero says so."""
+    """A weight with a true minus sign; what rounds to zero says so, and nothing has no sign."""
+    if not value:
+        return "0"
     figure = f"{abs(value):.2f}"
-    if figure == "0.00" and value:
+    if figure == "0.00":
         return "≈ 0"
     return ("\N{MINUS SIGN}" if value < 0 else "+" if plus else "") + figure
 

@@ -178,9 +178,10 @@ def _grid(grid: Grid) -> dict[str, Any]:
     rows = [{"marked": r.marked, "cells": [_cell(c) for c in r.cells]} for r in shown]
     longest = [max((min(columns(r.cells[i].text), 60) for r in shown), default=0) for i in range(len(grid.columns))]
     widths = [n if n > _WIDE and not c.figure else 0 for n, c in zip(longest, grid.columns, strict=True)]
-    if not any(widths) and grid.folded:
-        # Tables of one section are as wide as each other: the widest column takes what is left.
-        widths[longest.index(max(longest))] = 1
+    if widths and not any(widths):
+        # Tables are as wide as each other: the widest column of words takes what is left.
+        words = [0 if c.figure else n for n, c in zip(longest, grid.columns, strict=True)]
+        widths[words.index(max(words))] = 1
     return asdict(replace(grid, rows=())) | {"rows": rows, "widths": widths}
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from fraud.errors import InputError
 from fraud.signals.definition import LOCALES
+from fraud.signals.words import full_width
 
 __all__ = ["Block", "Document", "Figure", "Pairs", "Points", "Section", "Table", "Words", "to_html", "to_markdown"]
 
@@ -96,7 +97,8 @@ class Words:
     def say(self, where: str, **places: object) -> str:
         """The text at `section.key` with its places filled."""
         section, key = where.split(".", 1)
-        return str(_texts()[section][key][self.locale]).format(**places)
+        said = str(_texts()[section][key][self.locale]).format(**places)
+        return full_width(said) if self.locale == "zh" else said
 
     def has(self, where: str) -> bool:
         """Whether there is a text at `section.key`."""
@@ -109,7 +111,7 @@ class Words:
 
     def points(self, section: str) -> list[str]:
         """All texts of a section, in order."""
-        return [str(text[self.locale]) for text in _texts()[section].values()]
+        return [self.say(f"{section}.{key}") for key in _texts()[section]]
 
     @property
     def colon(self) -> str:

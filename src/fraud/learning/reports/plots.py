@@ -16,7 +16,9 @@ from fraud.learning.validation.evaluation import MODEL
 __all__ = ["figures"]
 
 _POINTS = 200
-_SIZE = {"width": 360, "height": 240}
+_SIZE = {"width": 520, "height": 260}
+# Pixels of a bar with its name, and of the longest name.
+_STEP, _NAME = 19, 280
 
 
 def figures(report: TrainingReport, locale: str = "en") -> dict[str, str]:
@@ -76,7 +78,7 @@ class _Plots:
         """The features that moved the score most."""
         unit = "score" if self._report.spec.kind == "novelty" else "log_odds"
         rows = [{"feature": n, "moved": v} for n, v in self._report.importance[:20]]
-        chart = self._chart(rows, "importance").mark_bar()
+        chart = self._chart(rows, "importance").mark_bar().properties(height={"step": _STEP})
         return chart.encode(x=self._axis("moved", unit), y=_names("feature"))
 
     def folds(self) -> Any:
@@ -113,4 +115,4 @@ def _thinned(n: int) -> np.ndarray:
 
 
 def _names(field: str) -> dict[str, Any]:
-    return {"field": field, "type": "nominal", "sort": None, "title": None}
+    return {"field": field, "type": "nominal", "sort": None, "title": None, "axis": {"labelLimit": _NAME}}

@@ -298,7 +298,12 @@ def _contenders() -> tuple[str, ...]:
 
 def _metric_table(e: Evaluation, w: Words) -> list[list[str]]:
     rows = [[w.label("contenders", c), *(_mean_sd(e.mean(c, m), e.sd(c, m)) for m in METRICS)] for c in _contenders()]
-    return [["", *(w.label("metrics", m) for m in METRICS)], *rows]
+    return _turned([["", *(w.label("metrics", m) for m in METRICS)], *rows])
+
+
+def _turned(table: Sequence[Sequence[str]]) -> list[list[str]]:
+    """Metrics down, contenders across: there are fewer of these, and a page is only so wide."""
+    return [list(row) for row in zip(*table, strict=True)]
 
 
 def _across(e: Evaluation) -> str:
@@ -332,7 +337,7 @@ def _holdout_table(e: Evaluation, w: Words) -> list[list[str]]:
     head = w.say("training.decided_before", cut=h.cut, **counts)
     figures = h.metrics
     rows = [[w.label("contenders", c), *(_figure(figures[c][m]) for m in METRICS)] for c in _contenders()]
-    return [[head, *(w.label("metrics", m) for m in METRICS)], *rows]
+    return _turned([[head, *(w.label("metrics", m) for m in METRICS)], *rows])
 
 
 def _verdict(holds: bool, alarm: bool, w: Words) -> str:

@@ -12,6 +12,7 @@ from sqlalchemy.engine import Connection
 
 from fraud.errors import FraudError, InputError, NotKnownError
 from fraud.review.cases import filing, workflow
+from fraud.review.cases.assigning import in_hands
 from fraud.review.cases.calendar import WorkingDays, working_days
 from fraud.review.cases.opening import new_case
 from fraud.review.cases.refusals import CaseRefusedError
@@ -22,6 +23,7 @@ from fraud.store.casework import rows, searching
 from fraud.store.casework.shapes import ORDERS, Attachment, Case, CaseEvent, Chosen, Scored, SelectedBy, Within
 from fraud.store.ledger import Event, Ledger, Record
 from fraud.store.outcomes import add_outcomes, outcomes_about
+from fraud.store.recoveries import add_recovery, left_of, recoveries_of
 
 if TYPE_CHECKING:
     from fraud.review.queue import Queue
@@ -33,6 +35,7 @@ MOST_ON_A_PAGE = 1_000
 # What makes a step of a case as it stands when its turn comes.
 StepOf = Callable[[Case, Moment], Step]
 _Tell = Callable[[Case, Case, CaseEvent], None]
+_Note = Callable[[Connection, Case, CaseEvent, str], None]
 _NO_BOUNDS, _ALL = Within(), Chosen()
 
 
@@ -49,7 +52,8 @@ class Casework:
     that somebody else has changed since is left as it is. Changes are entries of the ledger; reading is not told
     here: whoever shows a case to somebody tells the ledger who looked.
 
-    `tell` hears of each change once it is durable: the case before and after, and the event.
+    `note` writes within each change, given the case after, the event and whose account did it; `tell` hears of it once
+    it is durable: the case before and after, and the event.
     """
 
     def __init__(
@@ -61,13 +65,14 @@ class Casework:
         ledger: Ledger | None = None,
         days: WorkingDays | None = None,
         tell: _Tell = _unheard,
+        note: _Note | None = None,
     ) -> None:
         self.rules = rules or CaseRules()
         self.clock = clock
         self._store = store
         self._ledger = ledger or Ledger(store.database)
         self._days = days or working_days()
-        self._tell = tell
+        self._tell, self._note = tell, note
 
     # --- reading ------------------------------------------------------------------------------------------
 
@@ -82,6 +87,7 @@ class Casework:
             case = _known(rows.case_of(connection, case_id.upper()))
             history = rows.events_of(connection, case.case_id)
             files = rows.attachments_of(connection, case.case_id)
+            money = recoveries_of(connection, case.case_id)
         now = self.clock()
         return CaseFile(
             case,
@@ -91,6 +97,7 @@ class Casework:
             filing.checks_in(history),
             filing.proposal_in(history),
             filing.notes_on(case, now, self._days),
+            money,
         )
 
     def history(self, case_id: str) -> tuple[CaseEvent, ...]:
@@ -411,7 +418,8 @@ class Casework:
             case = _known(rows.case_of(connection, case_id.upper(), to_change=True))
             if revision is not None and revision != case.revision:
                 raise _changed()
-            at, done = self._moment(self.clock()), []
+            now = self._moment(self.clock())
+            at, done = replace(now, left=lambda: left_of(recoveries_of(connection, case.case_id))), []
             for step in steps:
                 done.append(self._taken(connection, case, step(case, at), actor, at.now))
                 case = done[-1][1]
@@ -428,15 +436,22 @@ class Casework:
     ) -> tuple[Case, Case, CaseEvent]:
         """Write what a step makes of a case, what the history says of it, and the outcomes that follow."""
         after = replace(step.case, revision=before.revision + 1, events=before.events + 1)
+        if after.assignee is not None and after.assignee_id is None:
+            after = in_hands(connection, after, actor)
         _check_alone(connection, before, after)
         if not rows.replace_case(connection, before, after):
             raise _changed()
         if step.file is not None:
             rows.add_attachment(connection, replace(step.file[0], number=after.events), step.file[1])
+        if step.recovery is not None:
+            add_recovery(connection, replace(step.recovery, number=after.events))
         if set(add_outcomes(connection, step.outcomes)) - {"added"}:
             # The same verdict at the very same moment is there already: nothing is decided without its outcome.
             raise _changed()
-        return before, after, self._add_event(connection, before, after, actor, step.what, step.details, now)
+        event = self._add_event(connection, before, after, actor, step.what, step.details, now)
+        if self._note is not None:
+            self._note(connection, after, event, actor.account)
+        return before, after, event
 
     def _add_event(
         self,

@@ -18,6 +18,7 @@ import orjson
 from fraud.review.cases.casework import Casework
 from fraud.store.casework.shapes import Attachment, Case
 from fraud.store.ledger import Record
+from fraud.store.recoveries import recoveries_of
 
 __all__ = ["Show", "referral_pack"]
 
@@ -61,6 +62,9 @@ def _told(casework: Casework, case: Case, show: Show) -> dict[str, bytes]:
         "ledger.json": _json([e.as_dict() for e in _entries(casework, case)]),
         "outcomes.json": _json(outcomes),
     }
+    with casework.store.database.read() as connection:
+        money = recoveries_of(connection, case.case_id)
+    told |= {"recoveries.json": _json([asdict(r) for r in money])} if money else {}
     decision = casework.store.decision(case.request_id) if case.request_id else None
     return told | ({"decision.json": decision.response} if decision is not None else {})
 

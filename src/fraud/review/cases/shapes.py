@@ -10,6 +10,7 @@ from typing import Any, Literal
 from fraud.claims.violations import violation_names
 from fraud.errors import Fault, InputError
 from fraud.store.casework.shapes import Attachment, Case, CaseEvent, Within
+from fraud.store.recoveries import Recovery
 
 __all__ = [
     "ANSWERS",
@@ -38,6 +39,7 @@ VERDICTS: Mapping[str, tuple[str, ...]] = {
 # The four answers to a risk: avoid, reduce, pass on, bear.
 DISPOSITIONS = ("block", "review", "refer", "accept")
 MEASURES = ("rectification", "sanction", "emergency", "none")
+_SIGNS_IN = "user:"
 ANSWERS = ("refuted", "holds", "open")
 EVIDENCE_KINDS = ("file", "inquiry")
 # `change` names the rule or model that was changed because of the case.
@@ -49,7 +51,7 @@ Measure = Literal["rectification", "sanction", "emergency", "none"]
 class Actor:
     """Who does something: `id` is what the ledger calls the key or account, `name` the person, `role` the role.
 
-    Two signatures must come from two names: a person with two keys is one person.
+    Two signatures must come from two people, whatever names they go by.
     """
 
     id: str
@@ -63,6 +65,22 @@ class Actor:
     def person(self) -> str:
         """The person's name; without one, on a machine of its own, whoever sits there."""
         return self.name or self.id
+
+    @property
+    def account(self) -> str:
+        """Who it is, whatever the name to show: `user:…`, `person:…` at the command line, `key:NAME`, or `open`."""
+        return self.id if ":" in self.id or not self.name else f"key:{self.name}"
+
+    def is_them(self, account: str | None, name: str | None) -> bool:
+        """Whether this is the person of an account that is shown by a name.
+
+        Of two people who sign in the account alone decides. A key is whoever has it or goes by its name: whoever has
+        two keys, or a key beside an account, signs once.
+        """
+        if account in (self.id, self.account):
+            return True
+        both_sign_in = self.id.startswith(_SIGNS_IN) and account is not None and account.startswith(_SIGNS_IN)
+        return not both_sign_in and name is not None and name == self.person
 
 
 @dataclass(frozen=True)
@@ -135,7 +153,7 @@ class CaseFile:
 
     `checks` is where the innocent explanations stand: by explanation the last answer, remark, by whom and when.
     `proposal` is the last one, as it was proposed. `notes` say what else is to be known, such as years whose holidays
-    no calendar here has.
+    no calendar here has. `recoveries` are payments and counter-entries, as they were entered.
     """
 
     case: Case
@@ -145,6 +163,7 @@ class CaseFile:
     checks: Mapping[str, Mapping[str, Any]]
     proposal: Mapping[str, Any] | None
     notes: tuple[str, ...] = ()
+    recoveries: tuple[Recovery, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@
     proposed ─ confirm ─> confirmed | unfounded | evidence      proposed ─ send_back ─> assigned
     confirmed | unfounded ─ appeal ─> appealed ─ decide_appeal ─> closed, or open again where it is upheld
     confirmed | unfounded ─ close ─> closed
+    confirmed | appealed | closed ─ recover, reverse ─> the same, with money (`money.py`)
 
 Every step that a state does not allow is refused with those that it does. Whoever proposed never signs, and whoever
 proposed or signed never decides the appeal.
@@ -31,6 +32,7 @@ from fraud.review.cases.shapes import (
     Proposal,
 )
 from fraud.store.casework.shapes import PRIORITIES, STATES, Attachment, Case, Priority, State
+from fraud.store.recoveries import Recovery
 
 __all__ = ["ALLOWED", "ROLES_AT_WORK", "Moment", "Step", "possible"]
 
@@ -56,6 +58,8 @@ ALLOWED: Mapping[str, tuple[State, ...]] = {
     "decide_appeal": ("appealed",),
     "close": _DECIDED,
     "follow_up": (*_DECIDED, "appealed", "closed"),
+    "recover": ("confirmed", "appealed", "closed"),
+    "reverse": STATES,
     "attach": tuple(s for s in STATES if s != "closed"),
     "note": STATES,
 }
@@ -64,11 +68,12 @@ _LONGEST = 10_000
 
 @dataclass(frozen=True)
 class Moment:
-    """When a step is taken, and under which rules."""
+    """When a step is taken, and under which rules; `left` gets what is left of each payment, by its number."""
 
     now: datetime
     rules: CaseRules = field(default_factory=CaseRules)
     days: WorkingDays = field(default_factory=working_days)
+    left: Callable[[], Mapping[int, float]] = dict
 
     def in_days(self, days: int) -> datetime:
         """So many working days from now."""
@@ -83,7 +88,7 @@ class Moment:
 class Step:
     """What a step makes of a case: how it stands then, what the history says, and the outcomes that follow.
 
-    `file` is what was handed in, with its content.
+    `file` is what was handed in, with its content; `recovery` is money that came back or was taken off again.
     """
 
     case: Case
@@ -91,6 +96,7 @@ class Step:
     details: Mapping[str, Any] = field(default_factory=dict)
     outcomes: tuple[Mapping[str, Any], ...] = ()
     file: tuple[Attachment, bytes] | None = None
+    recovery: Recovery | None = None
 
 
 def possible(case: Case, actor: Actor, at: Moment) -> tuple[str, ...]:
@@ -106,7 +112,8 @@ def _refusal(step: str, case: Case, actor: Actor, at: Moment) -> CaseRefusedErro
     if actor.role not in ROLES_AT_WORK:
         return CaseRefusedError("role", f"The role {actor.role} reads cases and does not work on them.")
     if case.state not in ALLOWED[step]:
-        from_here = tuple(s for s, states in ALLOWED.items() if case.state in states)
+        open_steps = (s for s, states in ALLOWED.items() if case.state in states)
+        from_here = tuple(s for s in open_steps if _without_money(s, case, actor, at) is None)
         said = f"A case that is {case.state} cannot {_said(step)}. From here: {', '.join(map(_said, from_here))}."
         return CaseRefusedError("state", said, from_here)
     return next((found for check in _CHECKS if (found := check(step, case, actor, at)) is not None), None)
@@ -120,16 +127,16 @@ def _not_theirs(step: str, case: Case, actor: Actor, at: Moment) -> CaseRefusedE
     own = step in ("hand_back", "ask_evidence", "evidence_arrived", "check", "propose") or (
         step in ("unfounded", "assign") and case.state in _UNDER_WAY
     )
-    if own and case.assignee not in (None, actor.person) and actor.role not in _LEADS:
+    theirs = case.assignee is None or actor.is_them(case.assignee_id, case.assignee)
+    if own and not theirs and actor.role not in _LEADS:
         return CaseRefusedError("person", "Somebody else works on this case. A supervisor can assign it to you.")
     return None
 
 
 def _same_person(step: str, case: Case, actor: Actor, at: Moment) -> CaseRefusedError | None:
     signs = step in ("confirm", "send_back") or (step == "unfounded" and case.state == "proposed")
-    # By name and by account: a key can be changed under one name, and a name under one account.
-    proposed = case.proposer is not None and (actor.person == case.proposer or actor.id == case.proposer_id)
-    signed = case.signer is not None and (actor.person == case.signer or actor.id == case.signer_id)
+    proposed = actor.is_them(case.proposer_id, case.proposer)
+    signed = actor.is_them(case.signer_id, case.signer)
     if signs and proposed:
         return CaseRefusedError("person", "A second investigator must sign: you proposed this result yourself.")
     if step == "decide_appeal" and (proposed or signed):
@@ -158,11 +165,20 @@ def _not_alone(step: str, case: Case, actor: Actor, at: Moment) -> CaseRefusedEr
     return None
 
 
+def _without_money(step: str, case: Case, actor: Actor, at: Moment) -> CaseRefusedError | None:
+    if step == "recover" and case.result != "violation":
+        return CaseRefusedError("state", "Nothing was confirmed in this case that could be paid back.")
+    if step == "reverse" and not case.recovered_amount:
+        return CaseRefusedError("state", "No money has come back in this case that could be taken off again.")
+    return None
+
+
 _CHECKS: tuple[Callable[[str, Case, Actor, Moment], CaseRefusedError | None], ...] = (
     _not_theirs,
     _same_person,
     _untimely,
     _not_alone,
+    _without_money,
 )
 
 
@@ -199,22 +215,27 @@ def one_of(name: str, value: str, known: tuple[str, ...]) -> str:
 def take(case: Case, actor: Actor, at: Moment) -> Step:
     """The case in the hands of whoever takes it: the first action of most."""
     require("take", case, actor, at)
-    return Step(_begun(replace(case, state="assigned", assignee=actor.person), at), "taken")
+    taken = replace(case, state="assigned", assignee=actor.person, assignee_id=actor.account)
+    return Step(_begun(taken, at), "taken")
 
 
 def assign(case: Case, actor: Actor, at: Moment, to: str) -> Step:
-    """The case in the hands of somebody; being given it is no action of theirs yet."""
+    """The case in the hands of somebody; being given it is no action of theirs yet.
+
+    Whose account the name is, is looked up when the step is written.
+    """
     require("assign", case, actor, at)
     name = text_of("assignee", to)
     state: State = "assigned" if case.state == "open" else case.state
-    return Step(replace(case, state=state, assignee=name), "assigned", {"to": name, "before": case.assignee})
+    given = replace(case, state=state, assignee=name, assignee_id=None)
+    return Step(given, "assigned", {"to": name, "before": case.assignee})
 
 
 def hand_back(case: Case, actor: Actor, at: Moment, reason: str | None) -> Step:
     """The case in nobody's hands again; evidence that was awaited is awaited no more."""
     require("hand_back", case, actor, at)
     said = {"reason": text_of("reason", reason), "before": case.assignee}
-    return Step(replace(_resumed(case, at), state="open", assignee=None), "handed_back", said)
+    return Step(replace(_resumed(case, at), state="open", assignee=None, assignee_id=None), "handed_back", said)
 
 
 def prioritise(case: Case, actor: Actor, at: Moment, priority: str, reason: str | None) -> Step:
@@ -289,7 +310,7 @@ def note(case: Case, actor: Actor, at: Moment, text: str, kind: str = "note") ->
     """The case with something written down: a note, a root cause, or the rule or model changed because of it."""
     require("note", case, actor, at)
     said = {"text": text_of("text", text), "kind": one_of("kind", kind, NOTE_KINDS)}
-    acts = case.state in _UNDER_WAY and case.assignee == actor.person
+    acts = case.state in _UNDER_WAY and actor.is_them(case.assignee_id, case.assignee)
     return Step(_begun(case, at) if acts else case, "noted", said)
 
 
@@ -423,8 +444,8 @@ def decide_appeal(case: Case, actor: Actor, at: Moment, upheld: bool, reason: st
     if not reopen and withdrawn:
         return Step(_closed(case, at), "appeal_upheld", said, withdrawn)
     anew = replace(
-        _unproposed(case, at), state="open", assignee=None, decided_at=None, appeal_until=None, appealed_at=None,
-        first_action_at=None, clock="first_action", due_at=at.first_action(case.priority),
+        _unproposed(case, at), state="open", assignee=None, assignee_id=None, decided_at=None, appeal_until=None,
+        appealed_at=None, first_action_at=None, clock="first_action", due_at=at.first_action(case.priority),
     )  # fmt: skip
     return Step(anew, "reopened", said, withdrawn)
 

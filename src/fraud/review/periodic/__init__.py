@@ -8,12 +8,13 @@ from fraud.review.periodic.monthly import monthly_paper
 from fraud.review.periodic.period import Period, month_of, quarter_of, year_until
 from fraud.review.periodic.quarterly import quarterly_paper
 from fraud.review.periodic.ranking import Ranked, rank, ranking_paper
-from fraud.review.periodic.reading import CaseFigures, Judged, Record, read_record
+from fraud.review.periodic.reading import CaseFigures, Judged, Paid, Record, read_record
 from fraud.review.periodic.scorecard import scorecard_paper
 
 __all__ = [
     "CaseFigures",
     "Judged",
+    "Paid",
     "Period",
     "Ranked",
     "Record",

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from fraud.explaining.content.document import Cell, Document, Item, Listing, Section, Text, Tile
 from fraud.review.periodic.figures import key_figures, precision_of
+from fraud.review.periodic.money import ahead_section, money_section, recovered_of
 from fraud.review.periodic.reading import CaseFigures, Judged, Record
 from fraud.review.periodic.setting import Paper, PaperWording, document, figures_section, table, violation_name
 from fraud.signals.catalogue import Catalogue
@@ -25,8 +26,10 @@ def monthly_paper(record: Record, catalogue: Catalogue, locale: str, made_at: da
         tiles_of(record, w),
         rules_section(record, catalogue, w),
         confirmed_section(record, w),
+        money_section(record, w),
         providers_section(record, w),
         cases_section(record, w),
+        ahead_section(record, w),
         _to_put_right(record, catalogue, w),
         figures_section(key_figures(record), w),
     )
@@ -48,7 +51,7 @@ def summary_of(record: Record, w: PaperWording) -> str:
         opened=w.number(len(record.opened)),
         decided=w.number(len(record.decided)),
         confirmed=w.number(len(confirmed)),
-        amount=w.money(_recovered(confirmed)),
+        amount=w.money(_confirmed_money(confirmed)),
     )
     return str(w.texts["sentence_gap"]).join((first, second))
 
@@ -59,12 +62,13 @@ def tiles_of(record: Record, w: PaperWording) -> list[Tile]:
     return [
         Tile(w.number(len(record.judged)), w.say("paper.tile_judged")),
         Tile(w.about(sum(j.at_stake for j in record.judged if j.flagged)), w.say("paper.tile_flagged")),
-        Tile(w.about(_recovered(confirmed)), w.say("paper.tile_confirmed")),
+        Tile(w.about(_confirmed_money(confirmed)), w.say("paper.tile_confirmed")),
+        Tile(w.about(recovered_of(record)), w.say("paper.tile_recovered")),
         Tile(w.number(len(record.pending)), w.say("paper.tile_pending")),
     ]
 
 
-def _recovered(confirmed: Iterable[CaseFigures]) -> float:
+def _confirmed_money(confirmed: Iterable[CaseFigures]) -> float:
     return sum(c.confirmed_amount or 0.0 for c in confirmed)
 
 
@@ -109,7 +113,7 @@ def confirmed_section(record: Record, w: PaperWording) -> Section:
             Cell(w.number(len(found)), len(found)),
             Cell(w.number(sum(c.confirmed for c in found)), sum(c.confirmed for c in found)),
             w.share_between(precision_of(found)),
-            Cell(w.cell("amount", _recovered(c for c in found if c.confirmed)), _recovered(found)),
+            Cell(w.cell("amount", _confirmed_money(c for c in found if c.confirmed)), _confirmed_money(found)),
         )
         for violation, found in sorted(by_type.items(), key=lambda item: (-len(item[1]), item[0] or ""))
     ]

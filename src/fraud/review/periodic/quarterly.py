@@ -9,6 +9,7 @@ from datetime import date, datetime, timedelta
 from fraud.explaining.content.document import Cell, Document, Grid, MonthFigures, Pair, Pairs, Section, Text
 from fraud.explaining.content.document import Figure as ChartFigure
 from fraud.review.periodic.figures import key_figures
+from fraud.review.periodic.money import money_section
 from fraud.review.periodic.monthly import (
     cases_section,
     confirmed_section,
@@ -21,7 +22,7 @@ from fraud.review.periodic.reading import Record
 from fraud.review.periodic.setting import Paper, PaperWording, document, figures_section, table
 from fraud.signals.catalogue import Catalogue
 
-__all__ = ["months_figure", "quarterly_paper"]
+__all__ = ["campaigns_section", "months_figure", "quarterly_paper"]
 
 # A source that nobody has looked up for longer may have changed.
 _STALE = timedelta(days=365)
@@ -39,8 +40,10 @@ def quarterly_paper(record: Record, catalogue: Catalogue, locale: str, made_at: 
         _operation(record, w),
         _security(record, w),
         _prevention(record, catalogue, w),
+        money_section(record, w),
         figures_section(key_figures(record), w),
         cases_section(record, w),
+        *campaigns_section(record, w),
     )
 
 
@@ -130,3 +133,28 @@ def months_figure(record: Record, w: PaperWording) -> tuple[ChartFigure, ...]:
     title, axis = w.say("prevention.by_month"), str(w.texts["axis"]["figures"])
     chart = MonthFigures(figures, w.say("prevention.money"), w.say("prevention.flagged"), axis)
     return (ChartFigure(chart, title, alt=title),)
+
+
+def campaigns_section(record: Record, w: PaperWording) -> tuple[Section, ...]:
+    """Campaigns under way in the period, with how far they have come; nothing where there was none."""
+    rows = [
+        (
+            Cell(seen.campaign.title),
+            Cell(w.label("campaign_phases", s.phase)),
+            Cell(w.number(s.providers), s.providers),
+            Cell(w.number(s.declared), s.declared),
+            Cell(w.number(s.finished), s.finished),
+            Cell(w.number(s.overdue), s.overdue),
+            Cell(w.cell("amount", s.found_amount), s.found_amount),
+            Cell(w.cell("amount", s.declared_amount), s.declared_amount),
+        )
+        for seen in record.campaigns
+        for s in (seen.standing,)
+    ]
+    heads = {
+        "campaign": False, "phase": False, "inspected": True, "self_checked": True, "finished": True, "overdue": True,
+        "found_amount": True, "declared_amount": True,
+    }  # fmt: skip
+    lead = Text(w.say("paper.campaigns_lead"))
+    found = Section("campaigns", w.say("tables.campaigns"), (lead, table(w, "campaigns", heads, rows)))
+    return (found,) if rows else ()

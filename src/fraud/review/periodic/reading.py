@@ -5,20 +5,22 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 import orjson
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from fraud.review.campaigns import Overview, campaigns_between
 from fraud.review.periodic.period import Period
 from fraud.store import Store
 from fraud.store.casework.tables import cases, events
 from fraud.store.ledger import Ledger, ledger, moment_text
+from fraud.store.recoveries import recoveries
 from fraud.store.tables import CANONICAL, decisions
 
-__all__ = ["CaseFigures", "Hit", "Judged", "Record", "read_record"]
+__all__ = ["CaseFigures", "Hit", "Judged", "Paid", "Record", "read_record"]
 
 _CHUNK = 2_000
 # Results of cases by what they say of the suspicion.
@@ -26,7 +28,7 @@ _CONFIRMED, _UNFOUNDED = "violation", "compliant"
 _COLUMNS = (
     "case_id", "entity", "entity_id", "provider_id", "violation", "amount", "hours", "state", "priority", "opened_at",
     "selected_by", "due_at", "first_action_at", "result", "verdict", "confirmed_amount", "proposer", "signer",
-    "decided_at", "appealed_at", "closed_at", "satisfaction",
+    "decided_at", "appealed_at", "closed_at", "satisfaction", "probability", "expected_recovery",
 )  # fmt: skip
 # Events of the ledger, as a paper counts them.
 _OF_LEDGER = {
@@ -104,6 +106,8 @@ class CaseFigures:
     appealed_at: datetime | None
     closed_at: datetime | None
     satisfaction: int | None
+    probability: float | None = None
+    expected_recovery: float | None = None
 
     @property
     def confirmed(self) -> bool:
@@ -122,12 +126,30 @@ class CaseFigures:
 
 
 @dataclass(frozen=True)
+class Paid:
+    """Money that came back on a case, below zero where it was taken off again; `first` is the case's first payment."""
+
+    case_id: str
+    provider_id: str | None
+    amount: float
+    received_on: date
+    decided_at: datetime | None
+    first: bool
+
+    @property
+    def days_waited(self) -> int | None:
+        """Days since the decision; none where it was paid before."""
+        return max((self.received_on - self.decided_at.date()).days, 0) if self.decided_at else None
+
+
+@dataclass(frozen=True)
 class Record:
     """All that papers of a period read.
 
     `opened` are the cases opened in it, `decided` those decided in it, `pending` those that were open at its end.
-    `ratings` are those of reviewers, `events` counts the ledger by kind, `intact` is whether its chain holds; `names`
-    are providers by id, `claims` how many settled.
+    `paid` is money that came back in it, `ratings` are those of reviewers, `events` counts the ledger by kind,
+    `intact` is whether its chain holds; `names` are providers by id, `claims` how many settled, `campaigns` those
+    that were under way.
     """
 
     period: Period
@@ -135,6 +157,7 @@ class Record:
     opened: tuple[CaseFigures, ...] = ()
     decided: tuple[CaseFigures, ...] = ()
     pending: tuple[CaseFigures, ...] = ()
+    paid: tuple[Paid, ...] = ()
     ratings: tuple[int, ...] = ()
     events: Mapping[str, int] = field(default_factory=dict)
     intact: bool = True
@@ -142,6 +165,7 @@ class Record:
     names: Mapping[str, str] = field(default_factory=dict)
     claims: int = 0
     currency: str | None = None
+    campaigns: tuple[Overview, ...] = ()
 
 
 def read_record(store: Store, period: Period, progress: Callable[[int], None] = lambda read: None) -> Record:
@@ -152,14 +176,17 @@ def read_record(store: Store, period: Period, progress: Callable[[int], None] = 
         decided = _cases(connection, cases.c.decided_at >= period.start, cases.c.decided_at < period.end)
         undecided = cases.c.decided_at.is_(None) | (cases.c.decided_at >= period.end)
         pending = _cases(connection, cases.c.opened_at < period.end, undecided)
+        paid = _paid(connection, period)
         ratings, told = _ratings(connection, period), _events(connection, period)
         names, claims, currency = _providers(connection), _claims(connection, period), _currency(connection)
+        campaigns = campaigns_between(connection, period.start, period.end)
     return Record(
         period,
         judged,
         opened,
         decided,
         pending,
+        paid,
         ratings,
         told,
         intact=Ledger(store.database).verify().holds,
@@ -167,6 +194,7 @@ def read_record(store: Store, period: Period, progress: Callable[[int], None] = 
         names=names,
         claims=claims,
         currency=currency,
+        campaigns=campaigns,
     )
 
 
@@ -215,6 +243,29 @@ def _hit(finding: Mapping[str, Any]) -> Hit:
 def _cases(connection: Connection, *conditions: sa.ColumnElement[bool]) -> tuple[CaseFigures, ...]:
     query = sa.select(*(cases.c[c] for c in _COLUMNS)).where(*conditions).order_by(cases.c.opened_at, cases.c.case_id)
     return tuple(CaseFigures(**row) for row in connection.execute(query).mappings())
+
+
+def _paid(connection: Connection, period: Period) -> tuple[Paid, ...]:
+    """Payments and counter-entries by their own day: what was reported of an earlier period stays true."""
+    query = (
+        sa.select(recoveries, cases.c.provider_id, cases.c.decided_at)
+        .select_from(recoveries.join(cases, recoveries.c.case_id == cases.c.case_id))
+        .where(recoveries.c.received_on >= period.start.date(), recoveries.c.received_on < period.end.date())
+        .order_by(recoveries.c.received_on, recoveries.c.case_id, recoveries.c.number)
+    )
+    rows = connection.execute(query).all()
+    earlier = _paid_before(connection, period)
+    found = []
+    for row in rows:
+        first = row.amount > 0 and row.case_id not in earlier
+        earlier |= {row.case_id} if first else set()
+        found.append(Paid(row.case_id, row.provider_id, row.amount, row.received_on, row.decided_at, first))
+    return tuple(found)
+
+
+def _paid_before(connection: Connection, period: Period) -> set[str]:
+    before = (recoveries.c.received_on < period.start.date(), recoveries.c.amount > 0)
+    return set(connection.execute(sa.select(recoveries.c.case_id).where(*before).distinct()).scalars())
 
 
 def _ratings(connection: Connection, period: Period) -> tuple[int, ...]:

@@ -8,6 +8,7 @@ from datetime import datetime
 from fraud.errors import NotKnownError
 from fraud.explaining.content.document import Cell, Document, Pair, Pairs, Section, Text, Tile
 from fraud.review.periodic.figures import flagged_share, precision_of
+from fraud.review.periodic.money import money_section
 from fraud.review.periodic.monthly import cases_section, rules_section
 from fraud.review.periodic.quarterly import months_figure
 from fraud.review.periodic.reading import Judged, Record
@@ -53,6 +54,7 @@ def scorecard_paper(record: Record, catalogue: Catalogue, provider_id: str, loca
         tiles,
         _beside(own, record, provider_id, w),
         rules_section(own, catalogue, w),
+        money_section(own, w),
         _cases(own, w),
         cases_section(own, w),
     )
@@ -67,6 +69,7 @@ def of_provider(record: Record, provider_id: str) -> Record:
         opened=tuple(c for c in record.opened if c.provider_id == provider_id),
         decided=tuple(c for c in record.decided if c.provider_id == provider_id),
         pending=tuple(c for c in record.pending if c.provider_id == provider_id),
+        paid=tuple(p for p in record.paid if p.provider_id == provider_id),
         names={k: v for k, v in record.names.items() if k == provider_id},
     )
 

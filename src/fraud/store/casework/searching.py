@@ -14,7 +14,7 @@ from fraud.store.casework.shapes import PRIORITIES, STATES, Case, Chosen, Within
 from fraud.store.casework.tables import cases
 from fraud.store.tables import CANONICAL
 
-__all__ = ["counts_of", "found_cases", "hours_of_week", "how_many"]
+__all__ = ["bounds_of", "counts_of", "found_cases", "hours_of_week", "how_many"]
 
 _Condition = sa.ColumnElement[bool]
 _URGENCY = sa.case({p: n for n, p in enumerate(PRIORITIES)}, value=cases.c.priority)
@@ -114,13 +114,19 @@ def _conditions(connection: Connection, chosen: Chosen, within: Within, now: dat
         found.append(cases.c.assignee == chosen.assignee if chosen.assignee else cases.c.assignee.is_(None))
     if chosen.text:
         found.append(sa.or_(_begins(cases.c.case_id, f"{chosen.text.upper()}*"), cases.c.entity_id == chosen.text))
-    return [*found, *_ranges(chosen, now), *_within(within)]
+    return [*found, *_ranges(chosen, now), *bounds_of(within)]
 
 
 def _ranges(chosen: Chosen, now: datetime) -> list[_Condition]:
     found: list[_Condition] = []
     if chosen.amount_at_least is not None:
         found.append(cases.c.amount >= chosen.amount_at_least)
+    if chosen.amount_below is not None:
+        found.append(cases.c.amount < chosen.amount_below)
+    if chosen.probability_at_least is not None:
+        found.append(cases.c.probability >= chosen.probability_at_least)
+    if chosen.probability_below is not None:
+        found.append(cases.c.probability < chosen.probability_below)
     if chosen.overdue is not None:
         late = sa.and_(cases.c.due_at.is_not(None), cases.c.due_at < now)
         found.append(late if chosen.overdue else sa.not_(late))
@@ -131,8 +137,8 @@ def _ranges(chosen: Chosen, now: datetime) -> list[_Condition]:
     return found
 
 
-def _within(within: Within) -> list[_Condition]:
-    """The bounds of a key, as `fraud.web.access.bounds` holds single records to them."""
+def bounds_of(within: Within) -> list[_Condition]:
+    """What holds cases to the bounds of somebody, as `fraud.web.access.bounds` holds single records to them."""
     found: list[_Condition] = []
     if within.regions:
         houses = CANONICAL["providers"]

@@ -74,8 +74,11 @@ class Case(Scored):
     `revision` grows with whatever people change, `events` counts what was done, by people or by the service.
     `due_at` is when the running clock (`clock`) ends; while evidence is awaited it stands still, `due_at` is None and
     `remaining_seconds` is what was left of it. `evidence_due_at` is when the evidence is due.
-    `proposer_id` and `signer_id` are the keys or accounts that the two people used.
-    `inclusion_probability` is the chance that a random case had of being drawn.
+    `assignee`, `proposer` and `signer` are names to show. Who they are say `assignee_id` (`user:…` for whoever signs
+    in, `key:NAME` for a key, None where nobody here goes by the name), `proposer_id` and `signer_id` (`user:…` or the
+    id of the key).
+    `inclusion_probability` is the chance that a random case had of being drawn. `recovered_amount` is the money that
+    has come back, the sum of its rows of `recoveries`; None while none was entered.
     """
 
     case_id: str = ""
@@ -88,6 +91,7 @@ class Case(Scored):
     selected_by: SelectedBy = "decision"
     inclusion_probability: float | None = None
     assignee: str | None = None
+    assignee_id: str | None = None
     clock: str | None = "first_action"
     due_at: datetime | None = None
     remaining_seconds: float | None = None
@@ -97,6 +101,7 @@ class Case(Scored):
     verdict: str | None = None
     disposition: str | None = None
     confirmed_amount: float | None = None
+    recovered_amount: float | None = None
     proposer: str | None = None
     proposer_id: str | None = None
     signer: str | None = None
@@ -199,6 +204,9 @@ class Chosen:
     patient_id: str | None = None
     entity_id: str | None = None
     amount_at_least: float | None = None
+    amount_below: float | None = None
+    probability_at_least: float | None = None
+    probability_below: float | None = None
     assignee: str | None = None
     selected_by: SelectedBy | None = None
     verdict: str | None = None

@@ -18,7 +18,8 @@ REVISIONS = tuple(sorted(path.name[:4] for path in (Path(__file__).parent / "ver
 HEAD = REVISIONS[-1]
 # Where tables are defined.
 _MODULES = (
-    "tables", "keys", "ledger", "outcomes", "casework.tables", "guesses", "people", "sessions", "tips", "explanations",
+    "tables", "keys", "ledger", "outcomes", "casework.tables", "guesses", "people", "identities", "outbox",
+    "sessions", "tips", "explanations", "recoveries", "campaigns.tables", "views",
 )  # fmt: skip
 
 

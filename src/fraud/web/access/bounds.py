@@ -43,6 +43,9 @@ def subject_of(store: Store, record: Record) -> Subject:
         return _of_claim(_claim(store, record))
     if record.kind == "case":
         return _of_case(store, record.id)
+    if record.kind == "campaign":
+        # It speaks of several providers: `Campaigns` itself shows each visitor those within their bounds.
+        return Subject()
     party = store.party(record.kind, record.id)
     if record.kind == "patient":
         return Subject(party is not None, None, record.id, _regions(party, "insured_region"))

@@ -108,6 +108,9 @@ RULES: Mapping[str, Rule] = {
     # What changes a case tells the ledger itself, in the transaction of the change.
     "case_change": _works_on("case", "id"),
     "case_decide": _works_on("case", "id"),
+    # Papers tell the ledger themselves which one it was. But for a scorecard they speak of all providers.
+    **{f"paper_{kind}": Rule(_READERS, unbounded=True) for kind in ("monthly", "quarterly", "ranking")},
+    "paper_scorecard": Rule(_READERS),
     "model": Rule(frozenset(ROLES)),
     "ledger": Rule(frozenset({"auditor"}), event="ledger.read", unbounded=True),
     "docs": Rule(public=True),

@@ -184,6 +184,16 @@ class FollowUp(_Body):
     measure: Literal["rectification", "sanction", "emergency", "none"] | None = None
 
 
+class Payment(_Body):
+    """Money that came back; with `corrects`, the number of a payment, so much is taken off it again, for a reason."""
+
+    amount: Money
+    on: Day = Field(default=None, description="the day on which it arrived; of a correction today by default")
+    reference: MaybeName = Field(default=None, description="how the payer's books know it; a payment needs it")
+    reason: MaybeProse = Field(default=None, description="needed by a correction, and by more than was confirmed")
+    corrects: Revision = None
+
+
 class CasePatch(_Body):
     """What changes in a case, all of it or nothing. With `revision`, that which was read, nobody is overwritten."""
 
@@ -200,6 +210,7 @@ class CasePatch(_Body):
     check: Check | None = None
     file: File | None = None
     follow_up: FollowUp | None = None
+    payment: Payment | None = None
 
 
 class Propose(_Body):
@@ -337,6 +348,7 @@ class CaseStanding(_Answer):
     verdict: str | None
     disposition: str | None
     confirmed_amount: float | None
+    recovered_amount: float | None
     proposer: str | None
     signer: str | None
     decided_at: datetime | None
@@ -382,6 +394,19 @@ class CheckAnswer(_Answer):
     at: datetime
 
 
+class PaymentAnswer(_Answer):
+    """Money that came back; below zero where it was taken off the payment whose number is `corrects`."""
+
+    number: int
+    amount: float
+    received_on: date
+    reference: str | None
+    reason: str | None
+    corrects: int | None
+    recorded_at: datetime
+    recorded_by: str
+
+
 class CaseFileAnswer(CaseStanding):
     """A case with all that was done in it; `possible` are the steps that the caller can take now."""
 
@@ -391,6 +416,7 @@ class CaseFileAnswer(CaseStanding):
     proposal: dict[str, Any] | None
     possible: list[str]
     notes: list[str]
+    payments: list[PaymentAnswer]
 
 
 class CountsAnswer(_Answer):
@@ -443,6 +469,7 @@ def file_answer(file: CaseFile, now: datetime, show: Show) -> dict[str, Any]:
         "proposal": file.proposal,
         "possible": file.possible,
         "notes": file.notes,
+        "payments": [{n: getattr(p, n) for n in PaymentAnswer.model_fields} for p in file.recoveries],
     }
 
 

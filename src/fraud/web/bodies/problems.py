@@ -92,6 +92,10 @@ FAULTS: dict[str, str] = {
     "bad_name": "a file name of 1 to 200 printable characters is expected",
     "bad_media_type": "a media type such as application/pdf is expected",
     "bad_size": "a file has 1 byte to 10 MiB",
+    "ahead": "the day lies ahead: only money that has arrived is entered",
+    "more_than_confirmed": "more than was confirmed would have come back: say why in reason",
+    "more_than_left": "more than is left of the payment that is corrected",
+    "no_such_payment": "the case has no payment of this number",
 }
 
 

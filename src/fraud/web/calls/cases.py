@@ -23,6 +23,7 @@ from fraud.review.cases import (
     Chosen,
     Proposal,
     Within,
+    money,
     workflow,
 )
 from fraud.review.cases.casework import MOST_ON_A_PAGE, StepOf
@@ -236,6 +237,14 @@ def _steps_of(body: CasePatch, actor: Actor) -> Iterator[StepOf]:
         yield lambda case, at: workflow.follow_up(
             case, actor, at, later.on, later.satisfaction, later.remark, later.measure
         )
+    if (paid := body.payment) is not None and paid.corrects is None:
+        yield _under("/payment", lambda case, at: money.recover(
+            case, actor, at, paid.amount, paid.on, paid.reference, paid.reason
+        ))  # fmt: skip
+    if (less := body.payment) is not None and less.corrects is not None:
+        yield _under("/payment", lambda case, at: money.reverse(
+            case, actor, at, less.corrects, less.amount, less.reason, less.on, less.reference
+        ))  # fmt: skip
     if body.hand_back:
         yield lambda case, at: workflow.hand_back(case, actor, at, body.reason)
 
@@ -279,6 +288,7 @@ def _decision_step(body: BaseModel, actor: Actor) -> StepOf:
 
 QUERY = (
     "state", "violation", "region", "provider", "priority", "entity", "amount_at_least", "assignee", "overdue",
+    "amount_below", "probability_at_least", "probability_below",
     "selected_by", "week", "text", "opened_from", "opened_until", "order", "most", "skip", "counts",
 )  # fmt: skip
 _LONGEST = 200
@@ -293,6 +303,9 @@ def _chosen(query: Mapping[str, str], incoming: Incoming) -> Chosen:
         entities=_some(query, "entity", get_args(Entity)),  # type: ignore[arg-type]
         provider_id=_text(query, "provider"),
         amount_at_least=_amount(query, "amount_at_least"),
+        amount_below=_amount(query, "amount_below"),
+        probability_at_least=_amount(query, "probability_at_least", most=1.0),
+        probability_below=_amount(query, "probability_below", most=1.0),
         assignee=_assignee(query, incoming),
         overdue=_flag(query, "overdue"),
         selected_by=_one(query, "selected_by", get_args(SelectedBy)),  # type: ignore[arg-type]
@@ -338,14 +351,14 @@ def _flag(query: Mapping[str, str], name: str) -> bool | None:
     return None if found is None else found == "true"
 
 
-def _amount(query: Mapping[str, str], name: str) -> float | None:
+def _amount(query: Mapping[str, str], name: str, most: float = 1e12) -> float | None:
     given = query.get(name)
     try:
         found = float(given) if given is not None else None
     except ValueError:
         found = -1.0
-    if found is not None and not 0 <= found <= 1e12:
-        raise Problem("bad-query", f"{name} is an amount of money.")
+    if found is not None and not 0 <= found <= most:
+        raise Problem("bad-query", f"{name} is {'an amount of money' if most > 1 else 'a number from 0 to 1'}.")
     return found
 
 

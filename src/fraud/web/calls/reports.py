@@ -16,16 +16,16 @@ from fraud.web.calls.claims import chosen_locale
 from fraud.web.calls.explained import explanation_of
 from fraud.web.running.runtime import Runtime
 
-__all__ = ["claim_report"]
+__all__ = ["POLICY", "accepted_form", "claim_report"]
 
 # The page has no scripts and asks for nothing from outside; nor may anything that slips into it.
-_POLICY = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; img-src data:"}
+POLICY = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; img-src data:"}
 _BY_MEDIA_TYPE: Mapping[str, Format] = {kind.media_type: form for form, kind in FORMATS.items()}
 
 
 def claim_report(runtime: Runtime, incoming: Incoming) -> Reply:
     """Why the claim stands where it stands, in the format that the caller likes best."""
-    form = _accepted(incoming.headers.get("accept", "*/*"))
+    form = accepted_form(incoming.headers.get("accept", "*/*"))
     locale, audience = chosen_locale(incoming), _audience(incoming)
     request_id = incoming.query.get("request_id") or None
     explanation = explanation_of(runtime, incoming.path["claim_id"], request_id, incoming.caller)
@@ -43,7 +43,7 @@ def claim_report(runtime: Runtime, incoming: Incoming) -> Reply:
 def _headers(form: Format) -> dict[str, str]:
     """Files get a name that tells of nobody."""
     file = {"Content-Disposition": f'inline; filename="report.{form}"'} if form in ("pdf", "xlsx") else {}
-    return {"Vary": "Accept", **file, **(_POLICY if form == "html" else {})}
+    return {"Vary": "Accept", **file, **(POLICY if form == "html" else {})}
 
 
 def _audience(incoming: Incoming) -> Audience:
@@ -53,7 +53,7 @@ def _audience(incoming: Incoming) -> Audience:
     return audience  # type: ignore[return-value]
 
 
-def _accepted(accept: str) -> Format:
+def accepted_form(accept: str) -> Format:
     """The first format that the client likes best; raises `Problem` when there is none."""
     ranges = sorted((_range(part) for part in accept.split(",")), key=lambda r: -r[1])
     for wanted, weight in ranges:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from fraud.web.pages.frame.shapes import Page
-from fraud.web.pages.office import handbook, keys, ledger, state
-from fraud.web.pages.people import account, sign_in, users
+from fraud.web.pages.office import campaign_steps, campaigns, handbook, keys, ledger, papers, state
+from fraud.web.pages.people import account, elsewhere, sign_in, users
 from fraud.web.pages.work import case, case_papers, case_steps, entities, home, overview, queue, tips
 
 __all__ = ["MODULES", "PAGES"]
@@ -13,6 +13,7 @@ __all__ = ["MODULES", "PAGES"]
 MODULES = (
     home,
     sign_in,
+    elsewhere,
     account,
     queue,
     case,
@@ -20,7 +21,10 @@ MODULES = (
     case_papers,
     entities,
     overview,
+    papers,
     tips,
+    campaigns,
+    campaign_steps,
     handbook,
     users,
     keys,

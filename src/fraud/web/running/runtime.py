@@ -21,7 +21,9 @@ from fraud.scoring.scorer import ClaimScorer
 from fraud.scoring.triage import Triage
 from fraud.signals.catalogue import Catalogue, load_catalogue
 from fraud.store import Store, StoreBusyError
+from fraud.store.outbox import Outbox
 from fraud.web.access.guard import PER_SECOND, Demand, Guard, demands_of
+from fraud.web.access.oidc_settings import oidc_settings
 from fraud.web.access.unusual import Limits, limits_of
 from fraud.web.running.deadlines import HistoryReader
 from fraud.web.running.shadow import Shadow
@@ -86,7 +88,8 @@ class Runtime:
     def casework(self) -> Casework:
         """The cases, by the runtime's clock and told to its ledger."""
         ledger = self.guard.ledger
-        return Casework(self.store, self.case_rules, self.now, ledger=ledger, tell=self.notices.tell)
+        tell, note = self.notices.tell, self.notices.note
+        return Casework(self.store, self.case_rules, self.now, ledger=ledger, tell=tell, note=note)
 
     def ready(self) -> bool:
         """Whether the database answers and no registered model is missing.
@@ -172,7 +175,10 @@ def open_runtime(settings: Settings) -> Runtime:
     scorer, models = scorer_of(store, catalogue, load_models(names, load), triage)
     shadow = loader(settings, catalogue, SHADOW)
     demands = demands_of(settings.service, os.environ.get(LISTENS_ON)) | {"limits": limits_of(settings.service)}
-    rules, notices = case_rules(settings.cases, settings.review), Notices(notice_settings(settings.notices, os.environ))
+    rules = case_rules(settings.cases, settings.review)
+    # Pages ask for it later: what is wrong with it is said now.
+    oidc_settings(settings.oidc, os.environ)
+    notices = Notices(notice_settings(settings.notices, os.environ), outbox=Outbox(store.database))
     own = {"case_rules": rules, "notices": notices, **demands}
     runtime = Runtime(store, catalogue, scorer, models, triage, names, load, shadow, **own)
     runtime.cast_shadow()

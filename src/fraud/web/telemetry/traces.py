@@ -1,9 +1,9 @@
 """OpenTelemetry traces: a span for each request, and within it one for each step of scoring.
 
 They are off unless `OTEL_EXPORTER_OTLP_ENDPOINT` or `[service] traces` says where they go; then the usual `OTEL_*`
-variables hold (`OTEL_TRACES_SAMPLER`, `OTEL_SERVICE_NAME`, ...). The exporter is installed apart:
-`opentelemetry-exporter-otlp-proto-http`. Requests that are scored together share their steps: each has its own spans
-of the same length, and the number of claims is with them.
+variables hold (`OTEL_TRACES_SAMPLER`, `OTEL_SERVICE_NAME`, ...). The exporter comes with the extra `otlp`. Requests
+that are scored together share their steps: each has its own spans of the same length, and the number of claims is with
+them.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ __all__ = ["Trace", "Traced", "Traces", "begin", "current", "open_traces", "tell
 
 log = logging.getLogger("fraud.web")
 ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
-EXPORTER = "opentelemetry-exporter-otlp-proto-http"
+EXPORTER = "fraud[otlp]"
 # What steps are called in a trace, where that differs from the answer's `timing_ms`.
 _NAMES = {"score": "predict"}
 
@@ -154,7 +154,7 @@ def open_traces(endpoint: str | None = None, environ: Mapping[str, str] | None =
     try:
         exporter = _exporter(None if own else f"{str(endpoint).rstrip('/')}/v1/traces")
     except ImportError as error:
-        said = "There will be no traces (%s is not here): install %s beside fraud, then start the service again."
+        said = "There will be no traces (%s is not here): install %s, then start the service again."
         log.error(said, error.name, EXPORTER)
         return None
     from opentelemetry.sdk.trace.export import BatchSpanProcessor
@@ -163,8 +163,7 @@ def open_traces(endpoint: str | None = None, environ: Mapping[str, str] | None =
 
 
 def _exporter(endpoint: str | None) -> SpanExporter:
-    # Installed by whoever wants traces, so no type checker can count on it.
-    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # type: ignore[import-not-found]
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 
     exporter: SpanExporter = OTLPSpanExporter(endpoint=endpoint)
     return exporter

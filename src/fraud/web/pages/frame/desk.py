@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import os
 from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from fraud.config import Settings, load_settings
 from fraud.errors import SpecError
+from fraud.store.identities import Identities
 from fraud.store.keys import Keys
 from fraud.store.people import People
 from fraud.store.sessions import Sessions
 from fraud.store.tips import Tips
+from fraud.web.access.oidc import Provider
+from fraud.web.access.oidc_settings import OidcSettings, oidc_settings
 from fraud.web.pages.frame.references import References
 
 if TYPE_CHECKING:
     from fraud.web.running.runtime import Runtime
 
-__all__ = ["PERSONS_PER_HOUR", "Desk", "desk_of"]
+__all__ = ["BACK", "PERSONS_PER_HOUR", "Desk", "desk_of"]
 
+# Where the provider of sign-ins sends browsers back to: it has to know this address.
+BACK = "/workbench/sign-in/elsewhere/back"
 # Records of persons that somebody opens in an hour before it is unusual; a busy reviewer reads thirty.
 PERSONS_PER_HOUR = 300
 _NUMBERS = {
@@ -57,6 +63,21 @@ class Desk:
         """Who is signed in where."""
         idle, most = timedelta(minutes=self.number("idle_minutes")), timedelta(hours=self.number("most_hours"))
         return Sessions(self.runtime.store.database, self.guard.clock, idle=idle, most=most)
+
+    @cached_property
+    def oidc(self) -> OidcSettings | None:
+        """Where people sign in elsewhere; None where they do not."""
+        return oidc_settings(self.settings.oidc, os.environ)
+
+    @cached_property
+    def provider(self) -> Provider | None:
+        """The provider of sign-ins, with what is known of it."""
+        return Provider(self.oidc, self.oidc.address + BACK, self.guard.clock) if self.oidc is not None else None
+
+    @cached_property
+    def identities(self) -> Identities:
+        """Who signs in elsewhere."""
+        return Identities(self.runtime.store.database, self.guard.clock, self.people)
 
     @cached_property
     def tips(self) -> Tips:

@@ -10,9 +10,12 @@ from urllib.parse import urlsplit
 from fraud.web.access.guard import is_local
 from fraud.web.pages.frame.problems import PageProblem
 
-__all__ = ["FORM_COOKIE", "SESSION_COOKIE", "check_form", "cookie", "cookies_of", "is_secure", "token_of"]
+__all__ = [
+    "FORM_COOKIE", "PASSING_COOKIE", "SESSION_COOKIE", "check_form", "cookie", "cookies_of", "is_secure",
+    "passing_cookie", "token_of",
+]  # fmt: skip
 
-SESSION_COOKIE, FORM_COOKIE = "fraud_session", "fraud_form"
+SESSION_COOKIE, FORM_COOKIE, PASSING_COOKIE = "fraud_session", "fraud_form", "fraud_elsewhere"
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
@@ -22,6 +25,12 @@ def cookies_of(headers: Mapping[str, str]) -> dict[str, str]:
         return {name: morsel.value for name, morsel in SimpleCookie(headers.get("cookie", "")).items()}
     except CookieError:
         return {}
+
+
+def passing_cookie(value: str, secure: bool, seconds: int) -> str:
+    """A header that sets the cookie of a sign-in elsewhere: it comes along when the browser is sent back from there."""
+    kept = f"{PASSING_COOKIE}={value}; Path=/workbench/sign-in; HttpOnly; SameSite=Lax; Max-Age={seconds}"
+    return f"{kept}; Secure" if secure else kept
 
 
 def cookie(name: str, value: str, secure: bool) -> str:

@@ -11,6 +11,7 @@ PAGE_PROBLEMS: dict[str, Kind] = {
     "stale-form": Kind(403, "The form is not of this session"),
     "suspended": Kind(403, "The session was suspended"),
     "conflict": Kind(409, "Somebody else was faster"),
+    "provider-away": Kind(503, "The sign-in elsewhere cannot be reached", retry_after=5),
 }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import re
+from collections.abc import Mapping
 from functools import lru_cache
 from importlib import resources
 from pathlib import Path
@@ -149,16 +150,23 @@ def _environment() -> Environment:
 _CODE = re.compile(r"`([^`]+)`")
 
 
-def _codes(text: str) -> Markup:
-    """A text of the catalogue, whose names in backticks become code; it begins with a capital."""
+def _codes(text: str, said: Mapping[str, str] | None = None) -> Markup:
+    """A text of the catalogue; it begins with a capital.
+
+    Its names in backticks become what `said` has for them, with the name itself as a hint, or else code.
+    """
     from markupsafe import Markup, escape
 
-    return Markup(_CODE.sub(r"<code>\1</code>", str(escape(text[:1].upper() + text[1:]))))
+    def spoken(found: re.Match[str]) -> str:
+        known = (said or {}).get(found[1])
+        return f"<code>{found[1]}</code>" if known is None else f'<abbr title="{found[1]}">{escape(known)}</abbr>'
+
+    return Markup(_CODE.sub(spoken, str(escape(text[:1].upper() + text[1:]))))
 
 
 def _menu(visit: Visit) -> list[tuple[str, list[Page]]]:
     """The parts of the menu with the pages that the visitor may open."""
-    if visit.person is None or not visit.person.ready:
+    if not visit.ready:
         return []
     pages = [p for p in _pages().values() if p.menu and visit.may(p)]
     return [(part, own) for part in MENU if (own := [p for p in pages if p.menu == part])]

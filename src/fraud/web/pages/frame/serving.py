@@ -162,7 +162,7 @@ def _elsewhere(page: Page, visit: Visit) -> Moved | None:
         # A cookie that opens nothing any more is taken back.
         had = SESSION_COOKIE in cookies_of(visit.incoming.headers)
         return Moved(f"/sign-in{back}", cookie=cookie(SESSION_COOKIE, "", visit.secure) if had else None)
-    return Moved("/setup") if page.door == "full" and not visit.person.ready else None
+    return Moved("/setup") if page.door == "full" and not visit.ready else None
 
 
 def _admitted(page: Page, visit: Visit) -> Visit:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 __all__ = ["PREFIX", "Moved", "Page", "Shown", "View", "Visit", "faults_by_field", "inside", "who"]
 
 PREFIX = "/workbench"
+# Letters of a masked name that tell one person from another on a page.
+_MASKED = 12
 
 
 def who(
@@ -87,6 +89,12 @@ class Visit:
         return self.person
 
     @property
+    def ready(self) -> bool:
+        """Whether whoever is signed in has shown all that the door asks for, here or where they signed in."""
+        factor = self.session.factor if self.session is not None else None
+        return self.person is not None and (factor == "provider" or (factor is None and self.person.ready))
+
+    @property
     def path(self) -> Mapping[str, str]:
         """The parameters of the address."""
         return self.incoming.path
@@ -115,7 +123,12 @@ class Visit:
         return page.rule.public or (self.person is not None and self.person.role in page.rule.roles)
 
     def shown(self, column: str, value: str | None) -> str:
-        """An identifier as the visitor may see it: a person's as a name that leads nowhere, unless unmasked."""
+        """An identifier as it is read: a person's as the beginning of its masked name, unless unmasked."""
+        named = self.named(column, value)
+        return named if value in (None, named) else f"#{named.partition(':')[2][:_MASKED]}"
+
+    def named(self, column: str, value: str | None) -> str:
+        """An identifier as files and the ledger have it: a person's as a name that leads nowhere, unless unmasked."""
         if value is None:
             return ""
         hidden = column in IDENTIFYING and not self.caller.sees_identities

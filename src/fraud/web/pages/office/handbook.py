@@ -8,6 +8,7 @@ from fraud.claims.violations import violation_names
 from fraud.signals.catalogue import Catalogue
 from fraud.signals.definition import ENTITIES, Signal
 from fraud.signals.handbook import columns_by_table, formula_of
+from fraud.signals.limits import Limit
 from fraud.signals.sentences import sentence
 from fraud.web.pages.frame.problems import PageProblem
 from fraud.web.pages.frame.shapes import Page, View, Visit, who
@@ -37,6 +38,7 @@ def handbook(runtime: Runtime, visit: Visit) -> View:
         "count": len(found),
         "all": len(runtime.catalogue.signals),
         "kind_of": _kind,
+        "spoken": _spoken(runtime.catalogue, visit.words),
     }
     return View("handbook.html.j2", values)
 
@@ -71,12 +73,26 @@ def signal(runtime: Runtime, visit: Visit) -> View:
         "violation": visit.words.pick(types.get(found.violation or "", {})),
         "limits": [_limit(catalogue, name, visit.words) for name in _limits(found)],
         "law": [catalogue.sources[name] for name in found.cites if name in catalogue.sources],
+        "spoken": _spoken(catalogue, visit.words),
         "says": _says(catalogue, found, visit.words.locale),
         "formula": formula_of(found),
         "reads": columns_by_table(catalogue, found),
         "digest": catalogue.digests[found.id].removeprefix("sha256:")[:12],
     }
     return View("signal.html.j2", values)
+
+
+def _spoken(catalogue: Catalogue, words: Words) -> dict[str, str]:
+    """What is told in place of the names in texts of the catalogue: the figure of a limit, the title of a signal."""
+    form = "“{}”" if words.locale == "zh" else "‘{}’"
+    titles = {i: form.format(words.pick(s.title)) for i, s in catalogue.signals.items()}
+    figures = {name: _newest(limit, words) for name, limit in catalogue.limits.items() if limit.newest is not None}
+    return titles | figures
+
+
+def _newest(limit: Limit, words: Words) -> str:
+    # The text goes on with the unit; a share has it in its figure.
+    return words.share(limit.newest or 0.0) if limit.unit == "share" else words.number(limit.newest)
 
 
 def _limits(signal: Signal) -> list[str]:

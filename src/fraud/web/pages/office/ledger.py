@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
@@ -11,6 +11,7 @@ from fraud.errors import InputError
 from fraud.store.ledger import KINDS, Entry, Record, Seal, Verdict
 from fraud.web.pages.frame.problems import PageProblem
 from fraud.web.pages.frame.shapes import Page, View, Visit, who
+from fraud.web.pages.frame.wording import Words
 
 if TYPE_CHECKING:
     from fraud.web.running.runtime import Runtime
@@ -19,6 +20,9 @@ __all__ = ["PAGES"]
 
 _READERS = ("auditor", "admin")
 _PAGE = 50
+# Sections of the words for steps and for states, by the kind of what they are about.
+_STEPS = {"case": "case_events", "campaign": "campaign_steps"}
+_STATES = {"case": "case_states", "campaign": "campaign_states"}
 
 
 def ledger(runtime: Runtime, visit: Visit) -> View:
@@ -41,7 +45,8 @@ def _page(visit: Visit, verdict: Verdict | None = None, faults: str = "") -> Vie
         "entries": found[:_PAGE],
         "more": found[_PAGE - 1].position if len(found) > _PAGE else None,
         "names": _names(visit),
-        "details": [_details(e) for e in found[:_PAGE]],
+        "told": [_told(e, visit.words) for e in found[:_PAGE]],
+        "details": [_details(e, visit.words) for e in found[:_PAGE]],
         "kinds": KINDS,
         "seal": str(visit.desk.guard.ledger.seal()),
         "verdict": verdict,
@@ -70,9 +75,31 @@ def _names(visit: Visit) -> dict[str, str]:
     return {key.key_id: key.name for key in visit.desk.keys.all()} | people
 
 
-def _details(entry: Entry) -> Sequence[tuple[str, str]]:
-    found = orjson.loads(entry.details)
-    return [(k, v if isinstance(v, str) else orjson.dumps(v).decode()) for k, v in found.items()]
+def _told(entry: Entry, words: Words) -> str:
+    """What happened, in the reader's language; the steps of a case have words of their own."""
+    kind, _, step = entry.what.partition(".")
+    known = words.of("events", entry.what)
+    if known != entry.what or kind not in _STEPS:
+        return known
+    return f"{words.of('kinds', kind)}{words('case.gap')}{words.of(_STEPS[kind], step)}"
+
+
+def _details(entry: Entry, words: Words) -> Sequence[tuple[str, str]]:
+    kind = entry.what.partition(".")[0]
+    found = orjson.loads(entry.details).items()
+    return [(words.of("ledger_details", name), _detail(kind, name, value, words)) for name, value in found]
+
+
+def _detail(kind: str, name: str, value: Any, words: Words) -> str:
+    if isinstance(value, bool):
+        return words.label("values", "true" if value else "false")
+    if isinstance(value, list):
+        return " ".join(str(v) for v in value) or "–"
+    if name == "role":
+        return words.of("roles", str(value))
+    if name in ("from", "to") and kind in _STATES and value is not None:
+        return words.of(_STATES[kind], str(value))
+    return value if isinstance(value, str) else "–" if value is None else orjson.dumps(value).decode()
 
 
 def verify(runtime: Runtime, visit: Visit) -> View:

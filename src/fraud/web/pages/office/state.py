@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING, Any
 from fraud.claims.violations import violation_names
 from fraud.web.pages.frame.desk import Desk
 from fraud.web.pages.frame.shapes import Page, View, Visit, who
+from fraud.web.pages.frame.wording import Words
 from fraud.web.running.runtime import ENTITIES
 
 if TYPE_CHECKING:
+    from fraud.learning.model import FittedModel
     from fraud.web.running.runtime import Runtime
 
-__all__ = ["PAGES"]
+__all__ = ["PAGES", "metrics_of"]
 
+_MOST_METRICS = 9
 # Places may hold a password: they are shown nowhere.
 _SECTIONS = ("review", "triage", "service", "workbench", "retention", "reports")
 
@@ -46,7 +49,7 @@ def _flat(entries: dict[str, Any]) -> list[tuple[str, str]]:
 
 def model(runtime: Runtime, visit: Visit) -> View:
     """The models in force, how well they did, and what was not brought into force."""
-    cards = [_card(entity, runtime) for entity in ENTITIES]
+    cards = [_card(entity, runtime, visit.words) for entity in ENTITIES]
     refresh = runtime.store.last_refresh()
     values = {
         "cards": cards,
@@ -60,12 +63,24 @@ def model(runtime: Runtime, visit: Visit) -> View:
     return View("model.html.j2", values)
 
 
-def _card(entity: str, runtime: Runtime) -> dict[str, Any]:
+def _card(entity: str, runtime: Runtime, words: Words) -> dict[str, Any]:
     model = runtime.models.loaded.get(entity)
     if model is None:
         return {"entity": entity, "model": None, "failed": runtime.models.failed.get(entity, "")}
-    shown = {n: v for n, v in dict(model.metrics).items() if v is not None}
-    return {"entity": entity, "model": model, "failed": "", "metrics": list(shown.items())[:8]}
+    return {"entity": entity, "model": model, "failed": "", "metrics": metrics_of(model, words)}
+
+
+def metrics_of(model: FittedModel, words: Words) -> list[tuple[str, str]]:
+    """The figures of a model that its papers have words for, as they are read."""
+    from fraud.learning.reports.documents import Words as PaperWords
+
+    said = PaperWords(words.locale)
+    known = [(n, v) for n, v in dict(model.metrics).items() if v is not None and said.has(f"metrics.{n}")]
+    return [(words.printed(said.say(f"metrics.{n}")), _figure(n, v)) for n, v in known[:_MOST_METRICS]]
+
+
+def _figure(name: str, value: float) -> str:
+    return f"{value:,.0f}" if name == "money_at_k" else f"{value:.3f}"
 
 
 PAGES = (

@@ -10,6 +10,7 @@ from fraud.store.guesses import RefusedError
 from fraud.web.pages.frame.doors import FORM_COOKIE, SESSION_COOKIE, cookie
 from fraud.web.pages.frame.rendering import inline_svg
 from fraud.web.pages.frame.shapes import PREFIX, Moved, Page, Shown, View, Visit, faults_by_field, inside, who
+from fraud.web.pages.people.elsewhere import end_elsewhere
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -37,6 +38,7 @@ def _form(visit: Visit, why: str = "", minutes: int = 0) -> View:
         "minutes": minutes,
         "next": visit.form.text("next") or visit.query.get("next", ""),
         "name": visit.form.text("name"),
+        "oidc": visit.desk.oidc,
     }
     set_cookie = cookie(FORM_COOKIE, fresh, visit.secure) if fresh else None
     status = {"": 200, "locked": 429}.get(why, 401)
@@ -46,6 +48,8 @@ def _form(visit: Visit, why: str = "", minutes: int = 0) -> View:
 def sign_in(runtime: Runtime, visit: Visit) -> Shown:
     """A session for whoever knows name, password and code."""
     form, desk = visit.form, visit.desk
+    if desk.oidc is not None and not desk.oidc.passwords:
+        return _form(visit, "refused")
     try:
         person = desk.people.sign_in(form.text("name"), form.secret("password"), form.text("code"), visit.address)
     except RefusedError as error:
@@ -55,21 +59,43 @@ def sign_in(runtime: Runtime, visit: Visit) -> Shown:
     return Moved(wanted if person.ready else "/setup", cookie=cookie(SESSION_COOKIE, secret, visit.secure))
 
 
-def sign_out(runtime: Runtime, visit: Visit) -> Moved:
-    """The end of this session."""
+def sign_out(runtime: Runtime, visit: Visit) -> Shown:
+    """The end of this session, also where it began."""
+    gone = cookie(SESSION_COOKIE, "", visit.secure)
     if visit.session is not None:
+        there = end_elsewhere(visit)
         visit.desk.sessions.end(visit.user.user_id, visit.user.who, visit.session.session_id)
-    return Moved("/sign-in", "signed_out", cookie(SESSION_COOKIE, "", visit.secure))
+        if there is not None:
+            # A form may not lead to another site, so the page itself does.
+            return View("onward.html.j2", {"onward": there, "title": "signing_out"}, cookie=gone)
+    return Moved("/sign-in", "signed_out", gone)
 
 
 # --- the first sign-in ------------------------------------------------------------------------------------
 
 
 def setup_page(runtime: Runtime, visit: Visit) -> Shown:
-    """The step that is next: another password, then the second factor."""
-    if visit.user.ready:
+    """The step that is next: another password, then the second factor; or the code after a sign-in elsewhere."""
+    if visit.ready:
         return Moved("/home")
-    return _setup(visit)
+    return _code(visit) if visit.user.enrolled and not visit.user.must_change else _setup(visit)
+
+
+def _code(visit: Visit, why: str = "", minutes: int = 0) -> View:
+    then = visit.form.text("next") or visit.query.get("next", "")
+    status = {"": 200, "locked": 429}.get(why, 401)
+    return View("sign_in_code.html.j2", {"why": why, "minutes": minutes, "next": then}, status)
+
+
+def give_code(runtime: Runtime, visit: Visit) -> Shown:
+    """The session, open once the second factor was shown that the provider did not ask for."""
+    try:
+        visit.desk.people.prove(visit.user.user_id, visit.form.text("code"), visit.address)
+    except RefusedError as error:
+        return _code(visit, error.why, max(1, round(error.wait.total_seconds() / 60)))
+    fresh = visit.desk.sessions.renew(visit.secret)
+    wanted = inside(PREFIX + visit.form.text("next")) if visit.form.text("next") else "/home"
+    return Moved(wanted, cookie=cookie(SESSION_COOKIE, fresh, visit.secure))
 
 
 def _setup(visit: Visit, faults: dict[str, list[Fault]] | None = None) -> View:
@@ -131,4 +157,5 @@ PAGES = (
     Page("setup", "/setup", setup_page, who(), door="setup"),
     Page("setup_password", "/setup/password", set_password, who(), method="POST", door="setup"),
     Page("setup_code", "/setup/code", set_code, who(), method="POST", door="setup"),
+    Page("sign_in_code", "/setup/second", give_code, who(), method="POST", door="setup"),
 )

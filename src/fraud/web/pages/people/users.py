@@ -113,11 +113,13 @@ def enable(runtime: Runtime, visit: Visit) -> Moved:
     return Moved(f"/users/{visit.path['user_id']}", "user_enabled")
 
 
-def reset(runtime: Runtime, visit: Visit) -> View:
-    """A password for a new first sign-in, shown this once."""
+def reset(runtime: Runtime, visit: Visit) -> Shown:
+    """A password for a new first sign-in, shown this once; for who has none here, a second factor set up anew."""
     person = _person(visit)
     first = visit.desk.people.reset(person.user_id, visit.user.who)
     visit.desk.sessions.end(person.user_id, visit.user.who)
+    if not first:
+        return Moved(f"/users/{person.user_id}", "user_changed")
     return View("user_password.html.j2", {"person": person, "first": first})
 
 

@@ -26,6 +26,7 @@ from fraud.review.cases import (
     Case,
     CaseFile,
 )
+from fraud.store.recoveries import CENT, left_of
 from fraud.web.access.masking import masked
 from fraud.web.bodies.problems import Problem
 from fraud.web.calls.cases import actor_of, problem_from
@@ -102,6 +103,7 @@ def case_page(
         "works": visit.user.role in WORKERS,
         "colleagues": _colleagues(visit),
         "choices": _CHOICES,
+        "payments": _payments(file, visit.words),
         "verdicts": VERDICTS,
         "done": visit.query.get("done", ""),
         "refusal": refusal,
@@ -148,6 +150,21 @@ def explained(runtime: Runtime, visit: Visit, case: Case) -> Explanation | None:
 def _colleagues(visit: Visit) -> list[tuple[str, str]]:
     people = (p for p in visit.desk.people.all() if p.role in WORKERS and p.disabled_at is None)
     return [(p.display_name, p.display_name) for p in people]
+
+
+def _payments(file: CaseFile, words: Words) -> list[tuple[str, str]]:
+    """Payments of which something is left, to choose from: by number what is left of each."""
+    left = left_of(file.recoveries)
+    return [
+        (
+            str(r.number),
+            words(
+                "case.payment_left", number=r.number, day=r.received_on, left=words.money(left[r.number], exact=True)
+            ),
+        )
+        for r in file.recoveries
+        if r.corrects is None and left[r.number] > CENT
+    ]
 
 
 def _parties(runtime: Runtime, visit: Visit, case: Case, claim: Mapping[str, Any]) -> list[tuple[str, str, str]]:

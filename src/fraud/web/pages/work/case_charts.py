@@ -109,7 +109,7 @@ def timeline_chart(stays: Sequence[Stay], overlaps: Sequence[Overlap], rest: str
     ]
     if overlaps:
         layers.insert(0, _bands(overlaps, x))
-    return to_svg(alt.layer(*layers).properties(width=190 if narrow else 620, height=alt.Step(30)))
+    return to_svg(alt.layer(*layers).properties(width=190 if narrow else 460, height=alt.Step(30)))
 
 
 def _lanes(stays: Sequence[Stay], overlaps: Sequence[Overlap], rest: str) -> list[str]:

@@ -63,7 +63,7 @@ def pack(runtime: Runtime, visit: Visit) -> Reply:
     reports = {f"report.{form}": _rendered(runtime, visit, case, form, "internal") for form in ("html", "xlsx", "json")}
 
     def show(column: str, value: str | None) -> str | None:
-        return visit.shown(column, value) if value is not None else None
+        return visit.named(column, value) if value is not None else None
 
     made = {name: content for name, content in reports.items() if content is not None}
     content = referral_pack(runtime.casework, case.case_id, made, show)

@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from fraud.errors import Fault, InputError
-from fraud.review.cases import Actor, CaseRefusedError, Proposal, workflow
+from fraud.review.cases import Actor, CaseRefusedError, Proposal, money, workflow
 from fraud.review.cases.casework import StepOf
 from fraud.web.calls.cases import actor_of
 from fraud.web.pages.frame.forms import Form
@@ -172,6 +172,18 @@ def _follow_up(fields: _Fields, actor: Actor) -> StepOf:
     return lambda case, at: workflow.follow_up(case, actor, at, on, satisfaction, remark, measure)
 
 
+def _recover(fields: _Fields, actor: Actor) -> StepOf:
+    amount, on = fields.amount("amount"), fields.day("on")
+    reference, reason = fields.maybe("reference"), fields.maybe("reason")
+    return lambda case, at: money.recover(case, actor, at, amount, on, reference, reason)
+
+
+def _reverse(fields: _Fields, actor: Actor) -> StepOf:
+    corrects, amount, on = fields.whole("corrects"), fields.amount("amount"), fields.day("on")
+    reason = fields.maybe("reason")
+    return lambda case, at: money.reverse(case, actor, at, corrects, amount, reason, on)
+
+
 _STEPS: Mapping[str, Callable[[_Fields, Actor], StepOf]] = {
     "take": _take,
     "assign": _assign,
@@ -190,6 +202,8 @@ _STEPS: Mapping[str, Callable[[_Fields, Actor], StepOf]] = {
     "decide_appeal": _decide_appeal,
     "close": _close,
     "follow_up": _follow_up,
+    "recover": _recover,
+    "reverse": _reverse,
 }
 
 

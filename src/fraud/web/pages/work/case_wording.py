@@ -36,8 +36,7 @@ def money_words(runtime: Runtime, visit: Visit) -> Words:
 
 def subject_of_case(visit: Visit, case: Case) -> str:
     """Whom a case is about, as the visitor may see it."""
-    shown = visit.shown(f"{case.entity}_id", case.entity_id)
-    return shown if shown != case.entity_id else f"{visit.words.of('kinds', case.entity)} {case.entity_id}"
+    return f"{visit.words.of('kinds', case.entity)} {visit.shown(f'{case.entity}_id', case.entity_id)}"
 
 
 def clock_of(case: Case, now: datetime, words: Words) -> str:

@@ -8,6 +8,7 @@ from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 import orjson
+from markupsafe import Markup
 
 from fraud.explaining.charts import PLAIN, month_chart, peer_chart
 from fraud.review.cases import Case, Chosen
@@ -16,9 +17,9 @@ from fraud.web.bodies.problems import Problem
 from fraud.web.calls.cases import actor_of
 from fraud.web.calls.risks import entity_risk
 from fraud.web.pages.frame.problems import PageProblem
-from fraud.web.pages.frame.rendering import inline_svg
+from fraud.web.pages.frame.rendering import address_of, inline_svg
 from fraud.web.pages.frame.shapes import Page, View, Visit, who
-from fraud.web.pages.work.case_wording import kinds_of_violation, money_words
+from fraud.web.pages.work.case_wording import kinds_of_violation, money_words, names_of_providers
 from fraud.web.pages.work.entities_figures import (
     MonthFigure,
     cases_of_physician,
@@ -33,8 +34,6 @@ from fraud.web.pages.work.entities_figures import (
 
 if TYPE_CHECKING:
     from datetime import datetime
-
-    from markupsafe import Markup
 
     from fraud.web.pages.frame.wording import Words
     from fraud.web.running.runtime import Runtime
@@ -95,7 +94,7 @@ def party(entity: str, runtime: Runtime, visit: Visit) -> View:
         "entity_id": entity_id,
         "name": (on_file or {}).get("name") or "",
         "shown": visit.shown(f"{entity}_id", entity_id),
-        "facts": _facts(entity, on_file or {}, visit),
+        "facts": _facts(entity, on_file or {}, runtime, visit),
         "risk": _risk(entity, runtime, visit),
         "trend": trend,
         "chart": _months(trend, visit.words) if trend else (),
@@ -117,15 +116,18 @@ def _grades(visit: Visit) -> Mapping[str, Any]:
     return found
 
 
-def _facts(entity: str, on_file: Mapping[str, Any], visit: Visit) -> list[tuple[str, str]]:
-    words = visit.words
-    rows = []
-    for name in _FACTS[entity]:
-        value = on_file.get(name)
-        if value is not None:
-            day = name in _DAYS and not visit.caller.sees_identities
-            rows.append((words.of("entity_facts", name), str(value.year) if day else words.fact(name, value)))
-    return rows
+def _facts(entity: str, on_file: Mapping[str, Any], runtime: Runtime, visit: Visit) -> list[tuple[str, str | Markup]]:
+    known = ((name, on_file.get(name)) for name in _FACTS[entity])
+    return [(visit.words.of("entity_facts", n), _fact(n, v, runtime, visit)) for n, v in known if v is not None]
+
+
+def _fact(name: str, value: Any, runtime: Runtime, visit: Visit) -> str | Markup:
+    if name in _DAYS and not visit.caller.sees_identities:
+        return str(value.year)
+    if name == "provider_id":
+        house = names_of_providers(runtime, [value]).get(value, value)
+        return Markup('<a href="{}">{}</a>').format(address_of("provider", provider_id=value), house)
+    return visit.words.fact(name, value)
 
 
 # --- cases ------------------------------------------------------------------------------------------------
@@ -161,7 +163,7 @@ def _risk(entity: str, runtime: Runtime, visit: Visit) -> dict[str, Any]:
 
 
 def _reasons(entity: str, runtime: Runtime, visit: Visit, told: Mapping[str, Any]) -> list[RiskReason]:
-    words, catalogue = visit.words, runtime.catalogue
+    words, catalogue = money_words(runtime, visit), runtime.catalogue
     charts = _peers(entity, runtime, visit, told)
     rows = []
     for r in told["risk"]["reasons"]:
@@ -169,7 +171,7 @@ def _reasons(entity: str, runtime: Runtime, visit: Visit, told: Mapping[str, Any
         rows.append(
             RiskReason(
                 words.pick(signal.title) if signal else r["signal"],
-                r["sentence"],
+                words.printed(r["sentence"]),
                 words.quantity(r["value"], r["unit"]),
                 words.quantity(r["peer_median"], r["unit"]),
                 words.among(r["value"], r["peer_median"], r["peer_percentile"]),

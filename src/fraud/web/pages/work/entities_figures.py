@@ -138,7 +138,9 @@ def cases_of_physician(store: Store, within: Within, physician_id: str) -> tuple
         claims = list(connection.execute(query.order_by(_claims.c.settled_at.desc()).limit(_MOST_CLAIMS)).scalars())
         numbers = [case_number("claim", claim, turn) for claim in claims for turn in range(_TURNS)]
         for first in range(0, len(numbers), 500):
-            own = sa.select(cases).where(cases.c.case_id.in_(numbers[first : first + 500]), *searching._within(within))
+            own = sa.select(cases).where(
+                cases.c.case_id.in_(numbers[first : first + 500]), *searching.bounds_of(within)
+            )
             found += map(case_of_row, connection.execute(own).mappings())
     return tuple(sorted(found, key=lambda c: c.opened_at, reverse=True))
 

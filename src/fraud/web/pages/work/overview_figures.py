@@ -15,6 +15,7 @@ from fraud.review.cases import AT_WORK, Within
 from fraud.signals.backtest import wilson
 from fraud.store.casework import searching
 from fraud.store.casework.tables import cases
+from fraud.store.recoveries import recoveries
 from fraud.web.pages.work.entities_figures import upheld_appeals
 
 if TYPE_CHECKING:
@@ -71,15 +72,22 @@ class Spot:
 
 @dataclass(frozen=True)
 class Overview:
-    """How it goes on the whole. Money is what cases say: nothing here knows what was paid back.
+    """How it goes on the whole.
 
     `projected` is the expected recovery of undecided cases; `stood` how many of `confirmed_cases` no appeal withdrew.
+    `recovered` is money that was entered as paid back, `owed` the part of it on decisions that an appeal withdrew,
+    which is to be given back; `days_to_money` the median of the days from the decision to
+    the first payment, over the `paid_cases` of a year.
     """
 
     flagged: float
     projected: float
     confirmed: float
     final: float
+    recovered: float
+    owed: float
+    paid_cases: int
+    days_to_money: float | None
     cases: int
     confirmed_cases: int
     stood: int
@@ -99,23 +107,29 @@ def overview_of(store: Store, within: Within, now: datetime) -> Overview:
     """The figures as of now; precision, hot spots and times are those of a year."""
     since = now - timedelta(days=365)
     # The bounds of lists of cases, so that sums tell nobody what lies outside of theirs.
-    bounds = searching._within(within)
+    bounds = searching.bounds_of(within)
     upheld = upheld_appeals(store)
     with store.database.read() as connection:
         flagged, projected, count = _open_money(connection, bounds)
-        confirmed, final, cases_confirmed = _confirmed_money(connection, bounds)
+        confirmed, final, back, cases_confirmed = _confirmed_money(connection, bounds)
         withdrawn = _withdrawn(connection, bounds, upheld)
+        recovered, waited = _recovered(connection, bounds), _waited(connection, bounds, since)
         decided = _decided(connection, bounds, since)
         tempo = _tempo(connection, bounds, since)
         regions, providers = (_spots(connection, bounds, c, since) for c in (cases.c.region, cases.c.provider_id))
         appeals, appealed = _appeals(connection, bounds, since)
     stood = cases_confirmed - len(withdrawn)
-    lost = sum(amount for amount in withdrawn)
+    lost, withdrawn_back = (sum(pair[n] for pair in withdrawn) for n in (0, 1))
     return Overview(
         flagged=flagged,
         projected=projected,
         confirmed=confirmed - lost,
         final=final - lost,
+        recovered=recovered,
+        # What came back on cases that are looked at anew has no decision to rest on either.
+        owed=max(round(recovered - back + withdrawn_back, 2), 0.0),
+        paid_cases=len(waited),
+        days_to_money=median(waited) if waited else None,
         cases=count,
         confirmed_cases=cases_confirmed,
         stood=stood,
@@ -144,20 +158,44 @@ def _open_money(connection: Connection, bounds: Sequence[Any]) -> tuple[float, f
 _CONFIRMED = (cases.c.result == "violation", cases.c.state.in_(("confirmed", "appealed", "closed")))
 
 
-def _confirmed_money(connection: Connection, bounds: Sequence[Any]) -> tuple[float, float, int]:
-    """Money of confirmed cases, of those that are closed, and how many there are."""
+def _confirmed_money(connection: Connection, bounds: Sequence[Any]) -> tuple[float, float, float, int]:
+    """Money of confirmed cases, of those that are closed, what came back on them, and how many there are."""
     closed = sa.func.sum(sa.case((cases.c.state == "closed", cases.c.confirmed_amount), else_=0.0))
-    query = sa.select(sa.func.sum(cases.c.confirmed_amount), closed, sa.func.count()).where(*_CONFIRMED, *bounds)
-    row = connection.execute(query).one()
-    return float(row[0] or 0.0), float(row[1] or 0.0), int(row[2])
+    sums = (sa.func.sum(cases.c.confirmed_amount), closed, sa.func.sum(cases.c.recovered_amount))
+    row = connection.execute(sa.select(*sums, sa.func.count()).where(*_CONFIRMED, *bounds)).one()
+    return float(row[0] or 0.0), float(row[1] or 0.0), float(row[2] or 0.0), int(row[3])
 
 
-def _withdrawn(connection: Connection, bounds: Sequence[Any], upheld: frozenset[tuple[str, str]]) -> list[float]:
-    """Amounts of closed cases whose confirmation an appeal has withdrawn."""
-    query = sa.select(cases.c.entity, cases.c.entity_id, cases.c.confirmed_amount).where(
-        *_CONFIRMED, cases.c.state == "closed", cases.c.appealed_at.is_not(None), *bounds
+def _withdrawn(
+    connection: Connection, bounds: Sequence[Any], upheld: frozenset[tuple[str, str]]
+) -> list[tuple[float, float]]:
+    """Of closed cases whose confirmation an appeal has withdrawn the amount, and what had come back."""
+    columns = (cases.c.entity, cases.c.entity_id, cases.c.confirmed_amount, cases.c.recovered_amount)
+    query = sa.select(*columns).where(*_CONFIRMED, cases.c.state == "closed", cases.c.appealed_at.is_not(None), *bounds)
+    found = connection.execute(query)
+    return [
+        (float(amount or 0.0), float(back or 0.0)) for entity, own, amount, back in found if (entity, own) in upheld
+    ]
+
+
+def _recovered(connection: Connection, bounds: Sequence[Any]) -> float:
+    """Money that came back; the table of payments is short, whatever there is of cases."""
+    joined = recoveries.join(cases, recoveries.c.case_id == cases.c.case_id)
+    query = sa.select(sa.func.sum(recoveries.c.amount)).select_from(joined).where(*bounds)
+    return float(connection.execute(query).scalar_one() or 0.0)
+
+
+def _waited(connection: Connection, bounds: Sequence[Any], since: datetime) -> list[float]:
+    """Days from each decision of a year to the first payment; none where it was paid before."""
+    first = sa.func.min(recoveries.c.received_on)
+    joined = recoveries.join(cases, recoveries.c.case_id == cases.c.case_id)
+    query = (
+        sa.select(cases.c.decided_at, first)
+        .select_from(joined)
+        .where(recoveries.c.amount > 0, cases.c.decided_at >= since, *bounds)
+        .group_by(cases.c.case_id, cases.c.decided_at)
     )
-    return [float(amount or 0.0) for entity, own, amount in connection.execute(query) if (entity, own) in upheld]
+    return [float(max((paid - decided.date()).days, 0)) for decided, paid in connection.execute(query)]
 
 
 # --- decided cases ----------------------------------------------------------------------------------------

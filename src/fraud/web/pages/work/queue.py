@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl, urlencode
 from fraud.errors import Fault, InputError
 from fraud.review.cases import AT_WORK, PRIORITIES, STATES, Case, Chosen
 from fraud.store.ledger import Record
+from fraud.store.views import SavedViews
 from fraud.web.access.bounds import holds, subject_of
 from fraud.web.calls.cases import actor_of
 from fraud.web.pages.frame.shapes import Moved, Page, Shown, View, Visit, faults_by_field, who
@@ -21,7 +22,6 @@ from fraud.web.pages.work.case_wording import (
     reasons_of,
     subject_of_case,
 )
-from fraud.web.pages.work.queue_views import SavedViews
 from fraud.web.pages.work.queue_week import Week, week_of
 
 if TYPE_CHECKING:
@@ -33,7 +33,8 @@ _READERS = ("investigator", "supervisor", "auditor")
 _WORKERS = ("investigator", "supervisor")
 _ON_A_PAGE = 50
 _SORTS = ("worth", "due", "amount", "priority", "probability", "expected_recovery", "opened")
-_FILTERS = ("state", "violation", "region", "provider", "amount", "priority", "overdue", "whose", "text")
+_FIGURES = ("amount", "amount_below", "probability", "probability_below")
+_FILTERS = ("state", "violation", "region", "provider", *_FIGURES, "priority", "overdue", "whose", "text")
 _KEPT = (*_FILTERS, "sort", "turn")
 _MOST_MONEY = 1e12
 _LONGEST = 200
@@ -135,8 +136,9 @@ def _asked(query: Mapping[str, str]) -> tuple[dict[str, str], dict[str, list[Fau
     }
     asked = {name: "" if name in known and value not in known[name] else value for name, value in given.items()}
     faults: dict[str, list[Fault]] = {}
-    if asked["amount"] and _amount(asked["amount"]) is None:
-        faults["amount"] = [Fault("amount", "not_a_number", "expected an amount of money")]
+    for name in _FIGURES:
+        if asked[name] and _figure(asked, name) is None:
+            faults[name] = [Fault(name, "not_a_number", "expected an amount of money, or a probability up to 1")]
     return asked, faults
 
 
@@ -149,19 +151,24 @@ def _chosen(visit: Visit, asked: Mapping[str, str]) -> Chosen:
         regions=tuple(r for r in asked["region"].replace(",", " ").split() if r),
         priorities=(asked["priority"],) if asked["priority"] else (),  # type: ignore[arg-type]
         provider_id=asked["provider"] or None,
-        amount_at_least=_amount(asked["amount"]),
+        amount_at_least=_figure(asked, "amount"),
+        amount_below=_figure(asked, "amount_below"),
+        probability_at_least=_figure(asked, "probability"),
+        probability_below=_figure(asked, "probability_below"),
         assignee=whose,
         overdue=True if asked["overdue"] else None,
         text=asked["text"] or None,
     )
 
 
-def _amount(given: str) -> float | None:
+def _figure(asked: Mapping[str, str], name: str) -> float | None:
+    """An amount of money, or a probability as 0.3 or 30%."""
+    given = asked[name].replace(",", "")
     try:
-        found = float(given.replace(",", ""))
+        found = float(given.removesuffix("%")) / (100 if given.endswith("%") else 1)
     except ValueError:
         return None
-    return found if 0 <= found <= _MOST_MONEY else None
+    return found if 0 <= found <= (1 if name.startswith("probability") else _MOST_MONEY) else None
 
 
 def _number(given: str, least: int = 1) -> int:

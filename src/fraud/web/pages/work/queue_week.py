@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from fraud.review.cases import Case, Progress
     from fraud.web.running.runtime import Runtime
 
-__all__ = ["Week", "week_of"]
+__all__ = ["AHEAD", "Week", "week_of"]
 
 # Work that is still to be done: a case that waits for its second signature costs no more hours of review.
-_AHEAD = ("open", "assigned", "evidence")
+AHEAD = ("open", "assigned", "evidence")
 # Cases of the ranking that are looked at for its end; a week of a minute each has no more.
 _MOST = 2_500
 
@@ -42,7 +42,7 @@ class Week:
 
     def beyond(self, case: Case) -> bool:
         """Whether a case lies beyond what the week has hours for."""
-        ahead = case.state in _AHEAD
+        ahead = case.state in AHEAD
         return ahead and self.ends_at is not None and (case.worth, case.case_id) <= self.ends_at
 
     @property
@@ -79,7 +79,7 @@ def _ends_at(connection: Connection, left: float) -> tuple[float, str] | None:
     """The first case for which no hours are left; None when there are hours for all of them."""
     ranking = (
         sa.select(cases.c.worth, cases.c.case_id, cases.c.hours)
-        .where(cases.c.state.in_(_AHEAD))
+        .where(cases.c.state.in_(AHEAD))
         .order_by(cases.c.worth.desc(), cases.c.case_id.desc())
         .limit(_MOST)
     )

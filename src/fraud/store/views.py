@@ -1,27 +1,33 @@
-"""Views of the queue that somebody has saved: a name, and what was asked."""
+"""Views of lists that somebody has saved: a name, and what was asked."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-import orjson
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from fraud.errors import Fault, InputError
 from fraud.store.database import Database
-from fraud.store.ledger import installation
+from fraud.store.tables import METADATA
 
-__all__ = ["MOST_VIEWS", "SavedView", "SavedViews"]
+__all__ = ["MOST_VIEWS", "SavedView", "SavedViews", "saved_views"]
 
 MOST_VIEWS = 20
 _LONGEST = 40
 
+saved_views = sa.Table(
+    "saved_views",
+    METADATA,
+    sa.Column("user_id", sa.Text, primary_key=True),
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("query", sa.Text, nullable=False),
+)
+
 
 @dataclass(frozen=True)
 class SavedView:
-    """A name, and the query behind the question mark of the queue's address."""
+    """A name, and the query behind the question mark of the list's address."""
 
     name: str
     query: str
@@ -46,35 +52,25 @@ class SavedViews:
             raise InputError(f"The view has no usable name: 1 to {_LONGEST} characters.", [fault])
 
         def work(connection: Connection) -> None:
-            others = [v for v in _read(connection, user_id) if v.name != plain]
-            if len(others) >= MOST_VIEWS:
+            _remove(connection, user_id, plain)
+            if len(_read(connection, user_id)) >= MOST_VIEWS:
                 fault = Fault("name", "too_many_views", f"there are {MOST_VIEWS} views at most")
                 raise InputError(f"There are {MOST_VIEWS} views already: remove one of them first.", [fault])
-            _write(connection, user_id, [*others, SavedView(plain, query)])
+            connection.execute(sa.insert(saved_views), {"user_id": user_id, "name": plain, "query": query})
 
         self._database.transact(work)
 
     def remove(self, user_id: str, name: str) -> None:
         """Forget a view."""
-
-        def work(connection: Connection) -> None:
-            _write(connection, user_id, [v for v in _read(connection, user_id) if v.name != name])
-
-        self._database.transact(work)
-
-
-def _name(user_id: str) -> str:
-    return f"queue_views:{user_id}"
+        self._database.transact(lambda connection: _remove(connection, user_id, name))
 
 
 def _read(connection: Connection, user_id: str) -> tuple[SavedView, ...]:
-    query = sa.select(installation.c.value).where(installation.c.name == _name(user_id))
-    found = connection.execute(query).scalar_one_or_none()
-    return tuple(SavedView(**v) for v in orjson.loads(found)) if found else ()
+    query = sa.select(saved_views.c.name, saved_views.c.query).where(saved_views.c.user_id == user_id)
+    # Databases sort text by rules of their own.
+    return tuple(sorted((SavedView(*row) for row in connection.execute(query)), key=lambda view: view.name))
 
 
-def _write(connection: Connection, user_id: str, views: Sequence[SavedView]) -> None:
-    connection.execute(sa.delete(installation).where(installation.c.name == _name(user_id)))
-    if views:
-        value = orjson.dumps([vars(v) for v in sorted(views, key=lambda v: v.name)])
-        connection.execute(sa.insert(installation), {"name": _name(user_id), "value": value})
+def _remove(connection: Connection, user_id: str, name: str) -> None:
+    own = sa.and_(saved_views.c.user_id == user_id, saved_views.c.name == name)
+    connection.execute(sa.delete(saved_views).where(own))
