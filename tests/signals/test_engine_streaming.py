@@ -186,7 +186,7 @@ def test_files_that_hold_whole_patients_are_not_cut_anew(
         stream = FrameStream(builder, work, folder=folder, chunk=chunk)
         found = stream.claims(signals)
         assert (work / "chunks").is_dir() is torn
-        assert stream.parts == (() if torn else ("part-0.parquet", "part-1.parquet"))
+        assert stream.chunks.parts == (() if torn else ("part-0.parquet", "part-1.parquet"))
         assert found.ids == frames["claim"].ids
         assert _differing(frames["claim"], found.names, found.values) == []
 

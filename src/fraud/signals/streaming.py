@@ -14,7 +14,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import cached_property
 from itertools import count
 from pathlib import Path
 from threading import Lock
@@ -31,6 +30,7 @@ from fraud.config import cores
 from fraud.errors import InputError, nearest
 from fraud.signals.assembly import by_entity, with_snapshots
 from fraud.signals.catalogue import Catalogue
+from fraud.signals.chunks import Chunks, quoted
 from fraud.signals.definition import ENTITIES, Signal
 from fraud.signals.frames import FrameBuilder, Reference, SignalFrame, freeze_peers, joined_frames, months_of_claims
 from fraud.signals.peers import Peers
@@ -38,31 +38,31 @@ from fraud.signals.relations import ENTITY_KEYS
 
 __all__ = [
     "CHUNK",
+    "CHUNK_OF_A_HAND",
     "MEMORY",
     "FrameStream",
-    "PartOfFolder",
     "Progress",
     "WrittenFrames",
     "bounded_builder",
     "day_after_last_claim",
     "known_on",
-    "whole_parts",
     "write_frame",
     "write_frames",
 ]
 
-# Claims of one chunk: up to 1 GB while it is computed. Where a query may hold too little DuckDB spills, and then sums
-# of floats differ in the last bit from run to run; at 250,000 claims even 3 GB were too little.
-CHUNK = 50_000
+# Claims of one chunk: some 2 GB while it is computed.
+CHUNK = 250_000
+# The same where values must be the same to the bit. Where a query may hold too little DuckDB spills, and then sums of
+# floats differ from run to run: at 250,000 claims with 3 GB, and at 50,000 with 1.5.
+CHUNK_OF_A_HAND = 25_000
 # What DuckDB may hold before it spills to disk; the process needs about as much besides.
 MEMORY = "3GB"
 # Claims that the windows of one query may see, over all its snapshots.
 _WINDOW_CLAIMS = 4_000_000
-# Queries at once, and what each may hold: `MEMORY` together.
-_MOST_HANDS = 2
+# Queries at once: one more than there are processors, since each waits for the interpreter now and then. What each may
+# hold is more than it takes: three of them together have stayed below `MEMORY`.
+_MOST_HANDS = 3
 MEMORY_OF_A_HAND = "1500MB"
-_ITEMS = ("lines", "diagnoses", "procedures")
-_CUT = ("claims", *_ITEMS)
 
 Progress = Callable[[str, float], None]
 Task = TypeVar("Task")
@@ -147,7 +147,7 @@ def write_frame(
         if len(parts) == 1:
             shutil.move(parts[0], to)
         else:
-            listed = ", ".join(f"'{_quoted(p)}'" for p in parts)
+            listed = ", ".join(f"'{quoted(p)}'" for p in parts)
             connection = connect(memory_limit=memory)
             _copy(connection, f"SELECT * FROM read_parquet([{listed}])", to)
             connection.close()
@@ -170,7 +170,7 @@ def bounded_builder(
         raise InputError(f"{memory!r} is no amount of memory; write it as 3GB or 800MB.") from error
     work = Path(tempfile.mkdtemp(prefix="fraud-frames-"))
     try:
-        connection.execute(f"SET temp_directory = '{_quoted(work / 'spill')}'")
+        connection.execute(f"SET temp_directory = '{quoted(work / 'spill')}'")
         connection.execute("SET preserve_insertion_order = false")
         folder.attach(connection)
         yield FrameBuilder(connection, catalogue, days=days, present=folder.present), work
@@ -184,8 +184,8 @@ class FrameStream:
 
     `work` is a folder for chunks and values; whoever makes it removes it. `folder`, if its claims are all that the
     connection shows, may spare the cutting: its files may hold whole patients already. On a connection of
-    one thread so many `hands` compute at once (where it is not told, as many as there are processors, two at most), and
-    each may hold `memory`.
+    one thread so many `hands` compute at once (where it is not told, one more than there are processors, three at most),
+    and each may hold `memory`.
     """
 
     def __init__(
@@ -201,40 +201,13 @@ class FrameStream:
     ) -> None:
         self.builder = builder
         self.work = Path(work)
-        self._folder = folder
-        self._chunk = chunk
         self._say = progress or (lambda _name, _done: None)
-        self._cut = False
+        self.chunks = Chunks(builder.connection, self.work, folder, chunk, self._say)
         self._rounds = 0
         own = builder.connection.execute("SELECT current_setting('threads')").fetchall()[0][0]
-        self._hands = (hands or min(cores(), _MOST_HANDS)) if int(own) == 1 else 0
+        self._hands = (hands or min(cores() + 1, _MOST_HANDS)) if int(own) == 1 else 0
         self._memory = memory
         self._making = Lock()
-
-    @cached_property
-    def claims_in_all(self) -> int:
-        """Number of claims of the connection."""
-        return int(self.builder.connection.execute("SELECT count(*) FROM claims").fetchall()[0][0])
-
-    @cached_property
-    def parts(self) -> tuple[str, ...]:
-        """Names of the folder's own files, where they are chunks already; else none."""
-        small = self._folder is None or self.claims_in_all <= self._chunk
-        return () if small or self._folder is None else whole_parts(self.builder.connection, self._folder)
-
-    @cached_property
-    def chunks(self) -> int:
-        """Number of chunks that the claims are computed in."""
-        return len(self._pieces) or max(1, -(-self.claims_in_all // self._chunk))
-
-    @cached_property
-    def _pieces(self) -> tuple[tuple[str, int, int], ...]:
-        """Of each chunk that is taken from a file: its name, which piece of it, and of how many."""
-        sizes = (
-            {} if self._folder is None else {f.name: pq.read_metadata(f).num_rows for f in self._folder.files("claims")}
-        )
-        pieces = {name: max(1, -(-sizes[name] // self._chunk)) for name in self.parts}
-        return tuple((name, piece, of) for name, of in pieces.items() for piece in range(of))
 
     def write_claims(
         self, signals: Sequence[Signal], out: str | Path, target: str = "claims", *, rolled: Sequence[Signal] = ()
@@ -250,21 +223,20 @@ class FrameStream:
             old.unlink()
         held = [s for s in rolled if not self.builder.holds(s)]
         both = list({s.id: s for s in (*signals, *held)}.values())
-        if self.chunks > 1 and not self._cut:
-            self._cut_claims()
+        self.chunks.cut()
         if held:
             self._values(0).parent.mkdir(exist_ok=True)
 
         def write(builder: FrameBuilder, number: int) -> Path:
-            self._say("signals of claims", number / self.chunks)
+            self._say("signals of claims", number / self.chunks.count)
             part = out / f"part-{number:04d}.parquet"
-            with self._shown(builder, number):
-                self._write_chunk(builder, number, part, (signals, held, both), target)
+            with self.chunks.shown(builder.connection, number) as here:
+                self._write_chunk(builder, (number, here), part, (signals, held, both), target)
             return part
 
-        parts = self._dealt(write, range(self.chunks))
+        parts = self._dealt(write, range(self.chunks.count))
         if held:
-            paths = [self._values(number) for number in range(self.chunks)]
+            paths = [self._values(number) for number in range(self.chunks.count)]
             self._rounds += 1
             self.builder.hold_files(paths, [s.id for s in held])
         return tuple(parts)
@@ -316,7 +288,7 @@ class FrameStream:
         On 4 million claims one query of all signals of providers fails in DuckDB 2.0 (an overflow of its optimizer),
         and holds every relation at once.
         """
-        if self.claims_in_all <= self._chunk:
+        if self.chunks.one:
             return [signals]
         groups: dict[tuple[str, ...], list[Signal]] = {}
         for s in signals:
@@ -366,76 +338,22 @@ class FrameStream:
     def _batches(self, pairs: pa.Table) -> Iterator[pa.Table]:
         """Pairs of so few snapshots that their windows together see a bounded number of claims."""
         days = sorted(set(pairs["snapshot"].to_pylist()))
-        size = max(1, _WINDOW_CLAIMS // max(self.claims_in_all, 1))
+        size = max(1, _WINDOW_CLAIMS // max(self.chunks.claims, 1))
         taken = pairs["snapshot"].to_numpy()
         for first in range(0, len(days), size):
             chosen = np.array(days[first : first + size], dtype="datetime64[us]")
             yield pairs.filter(pa.array(np.isin(taken, chosen)))
 
-    # --- chunks -------------------------------------------------------------------------------------------
-
-    @contextmanager
-    def _shown(self, builder: FrameBuilder, number: int) -> Iterator[None]:
-        """Within it, `claims` and its items are those of a chunk on the builder's connection."""
-        if self.chunks > 1:
-            self._show(builder.connection, number)
-        try:
-            yield
-        finally:
-            builder.connection.execute("SET search_path = 'main'")
-            if self.chunks > 1:
-                builder.connection.execute(f"DROP SCHEMA {_schema(number)} CASCADE")
-
-    def _cut_claims(self) -> None:
-        """Write claims and their items as chunks of whole patients."""
-        connection = self.builder.connection
-        self._cut = True
-        if self.parts:
-            return
-        self._say("cutting claims into chunks", 0.0)
-        by = f"hash(patient_id) % {self.chunks} AS chunk"
-        self._partition("claims", f"SELECT *, {by} FROM claims")
-        connection.execute(f"CREATE OR REPLACE TEMP TABLE claim_chunks AS SELECT claim_id, {by} FROM claims")
-        for name in _ITEMS:
-            self._say("cutting claims into chunks", (1 + _ITEMS.index(name)) / (1 + len(_ITEMS)))
-            self._partition(name, f'SELECT i.*, c.chunk FROM "{name}" i JOIN claim_chunks c USING (claim_id)')
-        connection.execute("DROP TABLE claim_chunks")
-
-    def _partition(self, name: str, query: str) -> None:
-        place = self.work / "chunks" / name
-        place.mkdir(parents=True, exist_ok=True)
-        self.builder.connection.execute(f"COPY ({query}) TO '{_quoted(place)}' (FORMAT parquet, PARTITION_BY (chunk))")
-
-    def _show(self, connection: duckdb.DuckDBPyConnection, number: int) -> None:
-        """Let `claims` and its items be those of one chunk."""
-        connection.execute(f"CREATE SCHEMA {_schema(number)}")
-        connection.execute(f"SET search_path = '{_schema(number)},main'")
-        if self._pieces and self._folder is not None:
-            part, piece, of = self._pieces[number]
-            PartOfFolder(self._folder, part).attach(connection, _CUT)
-            if of > 1:
-                _take_piece(connection, piece, of)
-            return
-        for name in _CUT:
-            place = self.work / "chunks" / name / f"chunk={number}"
-            files = _quoted(place / "*.parquet")
-            source = f"read_parquet('{files}', hive_partitioning = false)"
-            if not any(place.glob("*.parquet")):
-                source = f'main."{name}" WHERE false'
-            connection.execute(f'CREATE OR REPLACE VIEW {_schema(number)}."{name}" AS SELECT * FROM {source}')
-
     def _write_chunk(
         self,
         builder: FrameBuilder,
-        number: int,
+        chunk: tuple[int, str],
         part: Path,
         signals: tuple[Sequence[Signal], Sequence[Signal], Sequence[Signal]],
         target: str,
     ) -> None:
-        """Write the frame of a chunk's target claims, and what is held of all its claims."""
-        own, held, both = signals
-        connection = builder.connection
-        here = _schema(number) if self.chunks > 1 else "main"
+        """Write the frame of a chunk's target claims, and what is held of all its claims; with the chunk's schema."""
+        (number, here), (own, held, both), connection = chunk, signals, builder.connection
         chosen = "" if target == "claims" else f' SEMI JOIN main."{target}" t USING (claim_id)'
         if not held:
             _target(connection, f"SELECT c.* FROM {here}.claims c{chosen}")
@@ -451,19 +369,6 @@ class FrameStream:
 
     def _values(self, number: int) -> Path:
         return self.work / f"values-{self._rounds}" / f"{number:04d}.parquet"
-
-
-def _take_piece(connection: duckdb.DuckDBPyConnection, piece: int, of: int) -> None:
-    """Let `claims` and its items of the first schema be those of one of so many groups of patients."""
-    for name in _CUT:
-        chosen = f"WHERE hash(patient_id) % {of} = {piece}" if name == "claims" else "SEMI JOIN claims USING (claim_id)"
-        connection.execute(f'CREATE TABLE "{name}_of_piece" AS SELECT * FROM "{name}" {chosen}')
-        connection.execute(f'DROP VIEW "{name}"')
-        connection.execute(f'ALTER TABLE "{name}_of_piece" RENAME TO "{name}"')
-
-
-def _schema(number: int) -> str:
-    return f"chunk{number}"
 
 
 def _target(connection: duckdb.DuckDBPyConnection, query: str) -> None:
@@ -489,41 +394,6 @@ def _side_by_side(names: Sequence[str], frames: Sequence[SignalFrame]) -> Signal
         if frame.totals is not None:
             totals[:, places] = frame.totals
     return SignalFrame(first.entity, first.keys, tuple(names), values, first.attributes, totals)
-
-
-class PartOfFolder(ClaimsFolder):
-    """A folder with one file of claims and of each kind of their items, and all of the other tables."""
-
-    def __init__(self, folder: ClaimsFolder, part: str) -> None:
-        self._part: str | None = None
-        super().__init__(folder.path)
-        self._part = part
-
-    def files(self, name: str) -> list[Path]:
-        """Parquet files of a table: of claims and items only those of the part."""
-        found = super().files(name)
-        return [f for f in found if f.name == self._part] if self._part and name in _CUT else found
-
-
-def whole_parts(connection: duckdb.DuckDBPyConnection, folder: ClaimsFolder) -> tuple[str, ...]:
-    """Names of a folder's files, if each holds all claims of its patients with all their items.
-
-    A payer's tables are often written by region or by month of birth; those of the simulator are written by city.
-    """
-    files = {f.name: f for f in folder.files("claims")}
-    named = all(f.name in files for name in _ITEMS for f in folder.files(name))
-    if len(files) < 2 or not named:
-        return ()
-    listed = ", ".join(f"'{_quoted(f)}'" for f in files.values())
-    torn = f"""SELECT 1 FROM read_parquet([{listed}], filename = true)
-        GROUP BY patient_id HAVING min(filename) <> max(filename) LIMIT 1"""
-    strays = (
-        f"SELECT 1 FROM '{_quoted(f)}' ANTI JOIN '{_quoted(files[f.name])}' USING (claim_id) LIMIT 1"
-        for name in _ITEMS
-        for f in folder.files(name)
-    )
-    apart = any(connection.execute(query).fetchall() for query in (torn, *strays))
-    return () if apart else tuple(files)
 
 
 def _write_claims(
@@ -565,8 +435,4 @@ def _written(rows: pa.Table, place: Path) -> Path:
 
 def _copy(connection: duckdb.DuckDBPyConnection, query: str, to: Path) -> None:
     # Most signals of most claims are 0, so a light compression is as small as a heavy one.
-    connection.execute(f"COPY ({query}) TO '{_quoted(to)}' (FORMAT parquet, COMPRESSION snappy)")
-
-
-def _quoted(path: Path) -> str:
-    return str(path).replace("'", "''")
+    connection.execute(f"COPY ({query}) TO '{quoted(to)}' (FORMAT parquet, COMPRESSION snappy)")

@@ -35,7 +35,7 @@ from fraud.signals.catalogue import Catalogue
 from fraud.signals.definition import Signal
 from fraud.signals.frames import FrameBuilder, Reference
 from fraud.signals.relations import ENTITY_KEYS
-from fraud.signals.streaming import CHUNK
+from fraud.signals.streaming import CHUNK_OF_A_HAND
 
 __all__ = ["Dataset", "Feature", "amounts_at_stake", "build_dataset", "chosen_signals", "label_rows", "relabelled"]
 
@@ -156,7 +156,7 @@ def build_dataset(
     catalogue: Catalogue,
     as_of: datetime | None = None,
     progress: Progress | None = None,
-    chunk: int = CHUNK,
+    chunk: int = CHUNK_OF_A_HAND,
 ) -> Dataset:
     """Features and labels of every entity of the spec's kind that has claims in the folder.
 

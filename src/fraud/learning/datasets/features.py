@@ -24,7 +24,7 @@ from fraud.signals.definition import ENTITIES, Signal
 from fraud.signals.frames import FrameBuilder, Reference, SignalFrame, freeze_peers, months_of_claims
 from fraud.signals.peers import Peers
 from fraud.signals.relations import ENTITY_KEYS
-from fraud.signals.streaming import CHUNK, MEMORY, FrameStream
+from fraud.signals.streaming import CHUNK_OF_A_HAND, MEMORY, FrameStream
 
 __all__ = [
     "Feature",
@@ -171,7 +171,7 @@ def opened() -> Iterator[tuple[duckdb.DuckDBPyConnection, Path]]:
         shutil.rmtree(work, ignore_errors=True)
 
 
-def frames_of(builder: FrameBuilder, work: Path, whole: ClaimsFolder | None, chunk: int = CHUNK) -> Frames:
+def frames_of(builder: FrameBuilder, work: Path, whole: ClaimsFolder | None, chunk: int = CHUNK_OF_A_HAND) -> Frames:
     """What computes frames: the builder itself, or where there are many claims one that takes them in chunks.
 
     `whole` is the folder, if all its claims are attached.

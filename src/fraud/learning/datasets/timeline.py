@@ -45,7 +45,7 @@ from fraud.learning.spec import ModelSpec
 from fraud.signals.catalogue import Catalogue
 from fraud.signals.frames import FrameBuilder
 from fraud.signals.relations import ENTITY_KEYS
-from fraud.signals.streaming import CHUNK
+from fraud.signals.streaming import CHUNK_OF_A_HAND
 
 __all__ = ["Timeline", "build_timeline"]
 
@@ -121,7 +121,7 @@ def build_timeline(
     cuts: Sequence[datetime],
     until: datetime | None = None,
     progress: Progress | None = None,
-    chunk: int = CHUNK,
+    chunk: int = CHUNK_OF_A_HAND,
 ) -> Timeline:
     """Features of all rows that any of the cuts needs, and the labels that were known at each.
 

@@ -112,7 +112,8 @@ def evaluate(dataset: Dataset, spec: ModelSpec, *, threads: int = 2, progress: P
     labels, groups = dataset.labels[rows], dataset.groups[rows]
     folds = repeated_folds(labels, groups, spec.split.folds, spec.split.repeats, spec.seed)
     context = _Context(dataset, spec, peer_baseline(dataset), progress)
-    with ThreadPoolExecutor(max_workers=max(1, threads)) as pool:
+    # One fold more than threads: each needs the interpreter, which serves one at a time, for a quarter of its time.
+    with ThreadPoolExecutor(max_workers=threads + 1 if threads > 1 else 1) as pool:
         measured = list(pool.map(context.run, enumerate(folds)))
     margins, probabilities = _out_of_fold(folds, [m[0] for m in measured], len(rows))
     interval = average_precision_interval(labels, probabilities[0], groups, spec.seed)
