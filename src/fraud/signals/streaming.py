@@ -183,9 +183,9 @@ class FrameStream:
     """Computes frames over the tables of a builder's connection, which may hold any number of claims.
 
     `work` is a folder for chunks and values; whoever makes it removes it. `folder`, if its claims are all that the
-    connection shows, may spare the cutting: its files may hold whole patients already. On a connection of
-    one thread so many `hands` compute at once (where it is not told, one more than there are processors, three at most),
-    and each may hold `memory`.
+    connection shows, may spare the cutting: its files may hold whole patients already. On a connection of one thread so
+    many `hands` compute at once (where it is not told, one more than there are processors, three at most), and each may
+    hold `memory`.
     """
 
     def __init__(
