@@ -14,6 +14,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from fraud.claims.raw import literal
 from fraud.claims.schema import TABLES, Column, Table
 from fraud.errors import ClaimsError
 
@@ -42,7 +43,7 @@ def twin(connection: duckdb.DuckDBPyConnection, memory_limit: str) -> duckdb.Duc
     other = connect(threads=1, memory_limit=memory_limit)
     for setting in ("temp_directory", "preserve_insertion_order"):
         ((value,),) = connection.execute(f"SELECT current_setting('{setting}')").fetchall()
-        other.execute(f"SET {setting} = '{str(value).replace(chr(39), chr(39) * 2)}'")
+        other.execute(f"SET {setting} = {literal(str(value))}")
     names = "SELECT schema_name, {0}_name{1} FROM duckdb_{0}s() WHERE NOT internal AND NOT temporary ORDER BY {0}_oid"
     for schema, name in connection.execute(names.format("table", "")).fetchall():
         other.register("_rows", connection.sql(f'SELECT * FROM {schema}."{name}"').to_arrow_table())

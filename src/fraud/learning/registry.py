@@ -13,7 +13,7 @@ from typing import Any, Literal
 from fraud.errors import InputError, NotKnownError, nearest
 from fraud.learning.validation.gates import ALIASES, CHAMPION
 
-__all__ = ["Change", "Registry", "Version", "champions"]
+__all__ = ["Change", "Registry", "Version", "champions", "file_of"]
 
 Kind = Literal["first", "promotion", "rollback"]
 # Tags of a registered model in which its changes of champion are kept, in order of their numbers.
@@ -62,6 +62,12 @@ class Change:
         return asdict(self)
 
 
+def file_of(tracking_uri: str) -> Path | None:
+    """The database file that a tracking server is, or None where it is something else."""
+    _, is_file, path = tracking_uri.partition("sqlite:///")
+    return Path(path) if is_file else None
+
+
 class Registry:
     """The models registered with one tracking server; nothing is made by asking."""
 
@@ -78,8 +84,8 @@ class Registry:
     @property
     def is_empty(self) -> bool:
         """Whether the server is a file that is not there yet: asked for it, MLflow would make one."""
-        _, is_file, path = self.tracking_uri.partition("sqlite:///")
-        return bool(is_file) and not Path(path).exists()
+        file = file_of(self.tracking_uri)
+        return file is not None and not file.exists()
 
     # --- reading ------------------------------------------------------------------------------------------
 

@@ -20,22 +20,22 @@ from uuid import uuid4
 
 from fraud.errors import FraudError, InputError, NotKnownError
 from fraud.learning.model import FittedModel
+from fraud.learning.registry import file_of
 from fraud.signals.catalogue import Catalogue
 
 __all__ = ["Shelf", "Stamp", "stamp_of"]
 
 # Time of change, size and number of changes of a database file, and of its log: another after every transaction.
 Stamp = tuple[int, ...]
-_SQLITE = "sqlite:///"
 # Where a SQLite file counts its transactions.
 _COUNTER, _COUNTER_BYTES = 24, 4
 
 
 def stamp_of(tracking_uri: str) -> Stamp | None:
     """What the registry's file looks like from outside, which any change of it changes; None where it is no file."""
-    if not tracking_uri.startswith(_SQLITE):
+    path, found = file_of(tracking_uri), []
+    if path is None:
         return None
-    path, found = Path(tracking_uri.removeprefix(_SQLITE)), []
     for file in (path, path.with_name(path.name + "-wal")):
         with suppress(OSError):
             stat = file.stat()

@@ -23,7 +23,7 @@ from fraud.learning.shelf import Stamp, stamp_of
 from fraud.scoring.refresh import has_snapshots
 from fraud.scoring.scorer import ClaimScorer
 from fraud.signals.catalogue import Catalogue, load_catalogue
-from fraud.web.running.runtime import ALIAS, SHADOW, Models, Runtime, load_models, loader, scorer_of, tell
+from fraud.web.running.runtime import ALIAS, SHADOW, Models, Runtime, load_models, loader, scorer_of, settle, tell
 from fraud.web.telemetry import metrics
 
 if TYPE_CHECKING:
@@ -232,5 +232,4 @@ def _same_or_new(before: FittedModel | None, found: FittedModel) -> FittedModel:
 def _settle() -> None:
     """Let go of what was in force, which was out of the garbage collector's sight, and hide what is."""
     gc.unfreeze()
-    gc.collect()
-    gc.freeze()
+    settle()

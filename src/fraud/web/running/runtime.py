@@ -9,7 +9,6 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -198,9 +197,11 @@ def loader(settings: Settings, catalogue: Catalogue, alias: str = ALIAS, *, anew
     """
 
     def load(name: str) -> FittedModel:
-        if _is_missing(settings.tracking_uri):
-            raise NotKnownError("no model was ever registered: the tracking database is not there")
+        from fraud.learning.registry import Registry
         from fraud.learning.shelf import Shelf
+
+        if Registry(settings.tracking_uri).is_empty:
+            raise NotKnownError("no model was ever registered: the tracking database is not there")
 
         def fetch() -> FittedModel:
             from fraud.learning import load_model
@@ -211,12 +212,6 @@ def loader(settings: Settings, catalogue: Catalogue, alias: str = ALIAS, *, anew
         return shelf.model(name, alias, catalogue, fetch, anew=anew)
 
     return load
-
-
-def _is_missing(tracking_uri: str) -> bool:
-    """Whether the database is a file that is not there: asked for it, MLflow would make one."""
-    _, is_file, path = tracking_uri.partition("sqlite:///")
-    return bool(is_file) and not Path(path).exists()
 
 
 def load_models(names: Mapping[str, str], load: LoadModel | None) -> Models:
