@@ -118,10 +118,10 @@ def _service(settings: Settings, workers: int) -> Iterator[tuple[int, psutil.Pro
             started = subprocess.Popen(command, env=environ, stdout=log, stderr=log)
         parent = psutil.Process(started.pid)
         try:
-            runner.run(_ready(port))
+            runner.run(_ready(port, started))
             yield port, parent
         finally:
-            for process in (parent, *parent.children(recursive=True)):
+            for process in (parent, *parent.children(recursive=True)) if started.poll() is None else ():
                 process.kill()
             started.wait(30)
 
@@ -134,9 +134,9 @@ async def _free_port() -> int:
     return port
 
 
-async def _ready(port: int) -> None:
+async def _ready(port: int, started: subprocess.Popen[bytes]) -> None:
     until = time.monotonic() + START_SECONDS
-    while time.monotonic() < until:
+    while time.monotonic() < until and started.poll() is None:
         try:
             client = await Client.open(port)
             if (await client.send("GET", "/readyz"))[0] == 200:

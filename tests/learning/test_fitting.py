@@ -11,7 +11,8 @@ import pytest
 
 from fraud.learning import fitting
 from fraud.learning.datasets.dataset import Dataset
-from fraud.learning.fitting import Ensemble, fit_ensemble
+from fraud.learning.fitting import Ensemble, Shared, fit_ensemble
+from fraud.learning.metrics import roc_auc
 from fraud.learning.model import FittedModel
 from tests.learning.town import spec
 
@@ -164,3 +165,32 @@ def test_a_spec_without_a_direction_fits(providers: Dataset) -> None:
     made = fit_ensemble(providers.values[rows][:, :2], providers.labels[rows], names, [0, 0], spec().parameters, 1)
     assert made.margins(providers.values[:3, :2]).shape == (3,)
     assert made.boosters[0].num_feature() == pytest.approx(2)
+
+
+# --- bins that several fits share ----------------------------------------------------------------------
+
+
+def test_a_fit_on_all_rows_is_the_same_whether_bins_are_shared_or_not(providers: Dataset) -> None:
+    rows, signs = providers.labelled, [f.sign for f in providers.features]
+    given = providers.labels[rows], providers.names, signs, spec().parameters, 1
+    alone = fit_ensemble(providers.values[rows], *given)
+    assert fit_ensemble(Shared(providers.values[rows], bin_seed=1), *given).texts == alone.texts
+
+
+def test_a_fit_on_some_rows_with_shared_bins_sees_no_label_of_the_others(providers: Dataset) -> None:
+    rows, signs = providers.labelled, [f.sign for f in providers.features]
+    some = np.arange(0, len(rows), 2)
+    values, labels = providers.values[rows], providers.labels[rows]
+    shared = Shared(values, bin_seed=1)
+    fit_ensemble(shared, 1 - labels, providers.names, signs, spec().parameters, 1)
+    own = {"rows": some, "weights": np.linspace(0.5, 1.5, len(some))}
+    after = fit_ensemble(shared, labels[some], providers.names, signs, spec().parameters, 2, **own)
+    first = fit_ensemble(Shared(values, bin_seed=1), labels[some], providers.names, signs, spec().parameters, 2, **own)
+    assert after.texts == first.texts
+    assert roc_auc(labels[some], after.margins(values[some])) > 0.8
+
+
+def test_rows_of_an_array_are_fitted_on_as_if_they_were_all(providers: Dataset) -> None:
+    rows, signs = providers.labelled, [f.sign for f in providers.features]
+    given = providers.labels[rows], providers.names, signs, spec().parameters, 1
+    assert fit_ensemble(providers.values, *given, rows=rows).texts == fit_ensemble(providers.values[rows], *given).texts

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fraud.learning.fitting import Ensemble, fit_ensemble
+from fraud.learning.fitting import Ensemble, Shared, fit_ensemble
 from fraud.learning.novelty import Novelty, fit_novelty
 from fraud.learning.spec import ModelSpec, Surprise, matches
 
@@ -60,13 +60,14 @@ Scoring = Ensemble | Novelty | Blend
 
 
 def fit_scoring(
-    values: np.ndarray,
+    values: np.ndarray | Shared,
     labels: np.ndarray,
     names: Sequence[str],
     signs: Sequence[int],
     spec: ModelSpec,
     seed: int,
     *,
+    rows: np.ndarray | None = None,
     weights: np.ndarray | None = None,
     bags: int | None = None,
     threads: int = 1,
@@ -76,12 +77,14 @@ def fit_scoring(
     Surprise is learned from the same rows, as many as their weights say, and from none of their labels.
     """
     trees = fit_ensemble(
-        values, labels, names, signs, spec.parameters, seed, weights=weights, bags=bags, threads=threads
+        values, labels, names, signs, spec.parameters, seed, rows=rows, weights=weights, bags=bags, threads=threads
     )
     if not spec.surprise.weight:
         return trees
     heeded = [sign if _surprises(spec.surprise, name) else 0 for name, sign in zip(names, signs, strict=True)]
-    return Blend(trees, fit_novelty(values, heeded, weights), spec.surprise.weight, spec.surprise.beyond)
+    whole = values.values if isinstance(values, Shared) else values
+    novelty = fit_novelty(whole if rows is None else whole[rows], heeded, weights)
+    return Blend(trees, novelty, spec.surprise.weight, spec.surprise.beyond)
 
 
 def scoring_of(spec: ModelSpec, texts: Sequence[str]) -> Scoring:

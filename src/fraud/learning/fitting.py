@@ -28,7 +28,7 @@ import numpy as np
 from fraud.errors import InputError, nearest
 from fraud.learning.spec import Parameters
 
-__all__ = ["ENGINES", "Engine", "Ensemble", "Table", "fit_ensemble", "fitting_on"]
+__all__ = ["ENGINES", "Engine", "Ensemble", "Shared", "Table", "fit_ensemble", "fitting_on"]
 
 ENGINES = ("local", "dask")
 # With fewer cells, the threads of one booster cost more than they save.
@@ -75,14 +75,60 @@ class Ensemble:
         return cls(tuple(lgb.Booster(model_str=text) for text in texts))
 
 
+class Shared:
+    """Rows × features of which several fits read a part; values are cut into bins once for all of them.
+
+    Cutting takes a third of a fit. The bins are those of all rows: they know values, and no label. All fits need the
+    same `max_bin`, `min_data_in_leaf` and `bin_seed`.
+    """
+
+    def __init__(self, values: np.ndarray, bin_seed: int) -> None:
+        self.values = values
+        self.bin_seed = bin_seed
+        self._whole: lgb.Dataset | None = None
+        self._cutting = Lock()
+
+    def binned(self, rows: np.ndarray, names: Sequence[str], params: dict[str, Any]) -> lgb.Dataset:
+        """Bins of the rows at those positions, which ascend."""
+        with self._cutting:
+            if self._whole is None:
+                unknown = np.zeros(len(self.values))
+                made = lgb.Dataset(self.values, unknown, feature_name=list(names), params=params, free_raw_data=True)
+                self._whole = made.construct()
+        return self._whole.subset(rows.tolist(), params).construct()
+
+
 @dataclass(frozen=True, eq=False)
 class Table:
-    """What boosters are fitted on: rows × features, labels of 0 and 1, and what each row counts (None: one)."""
+    """What boosters are fitted on: rows × features, labels of 0 and 1, and what each row counts (None: one).
 
-    values: np.ndarray
+    With `rows`, only those of `source` are fitted on; labels and weights are theirs.
+    """
+
+    source: np.ndarray | Shared
+    rows: np.ndarray | None
     labels: np.ndarray
     weights: np.ndarray | None
     names: tuple[str, ...]
+
+    @property
+    def cells(self) -> int:
+        """How many values are fitted on."""
+        return len(self.labels) * len(self.names)
+
+    @property
+    def values(self) -> np.ndarray:
+        """The rows to fit on × features."""
+        whole = self.source.values if isinstance(self.source, Shared) else self.source
+        return whole if self.rows is None else whole[self.rows]
+
+    def binned(self, params: dict[str, Any]) -> lgb.Dataset:
+        """The rows to fit on with their labels and weights, cut into bins."""
+        if isinstance(self.source, Shared):
+            rows = np.arange(len(self.labels)) if self.rows is None else self.rows
+            return self.source.binned(rows, self.names, params).set_label(self.labels).set_weight(self.weights)
+        own = {"label": self.labels, "weight": self.weights, "feature_name": list(self.names)}
+        return lgb.Dataset(self.values, params=params, free_raw_data=True, **own).construct()
 
 
 class Engine(Protocol):
@@ -93,18 +139,22 @@ class Engine(Protocol):
 
 
 def fit_ensemble(
-    values: np.ndarray,
+    values: np.ndarray | Shared,
     labels: np.ndarray,
     names: Sequence[str],
     signs: Sequence[int],
     parameters: Parameters,
     seed: int,
     *,
+    rows: np.ndarray | None = None,
     weights: np.ndarray | None = None,
     bags: int | None = None,
     threads: int = 1,
 ) -> Ensemble:
     """Boosters fitted on rows × features and labels of 0 and 1; equal input and seed give equal boosters.
+
+    With `rows` (positions that ascend) only those of `values` are fitted on; labels and weights are theirs. Where
+    several fits read parts of the same values, `Shared` spares them the cutting into bins.
 
     `signs` constrains each feature: with +1 the margin never falls as the feature rises. `weights` say how much
     each row counts (default: one). `bags` replaces the number of boosters in `parameters`. `values` of float32
@@ -112,12 +162,13 @@ def fit_ensemble(
     differ as those of another seed do, since each worker chooses cut points from its own rows.
     """
     # LightGBM refuses names with JSON characters, and ours go into the model's own file anyway.
-    table = Table(values, labels, weights, tuple(_safe(n) for n in names))
-    settings = [_settings(parameters, signs, seed, bag) for bag in range(bags or parameters.bags)]
+    table = Table(values, rows, labels, weights, tuple(_safe(n) for n in names))
+    bin_seed = values.bin_seed if isinstance(values, Shared) else seed
+    settings = [_settings(parameters, signs, seed + bag, bin_seed) for bag in range(bags or parameters.bags)]
     return Ensemble.from_texts(_engines[-1].fit(table, settings, parameters.rounds, threads))
 
 
-def _settings(p: Parameters, signs: Sequence[int], seed: int, bag: int) -> dict[str, Any]:
+def _settings(p: Parameters, signs: Sequence[int], seed: int, bin_seed: int) -> dict[str, Any]:
     return {
         "objective": "binary",
         "learning_rate": p.learning_rate,
@@ -131,9 +182,9 @@ def _settings(p: Parameters, signs: Sequence[int], seed: int, bag: int) -> dict[
         "max_bin": p.max_bin,
         "monotone_constraints": list(signs) if any(signs) else None,
         "monotone_constraints_method": "intermediate",
-        "seed": seed + bag,
+        "seed": seed,
         # The rows are cut into bins once for all bags.
-        "data_random_seed": seed % 2**15,
+        "data_random_seed": bin_seed % 2**15,
         "deterministic": True,
         "force_col_wise": True,
         "verbosity": -1,
@@ -153,16 +204,9 @@ class _Local:
     def fit(self, table: Table, settings: Sequence[Mapping[str, Any]], rounds: int, threads: int) -> list[str]:
         """One booster for each of the settings."""
         side_by_side = max(1, min(threads, len(settings)))
-        large = table.values.size >= _CELLS_FOR_THREADS
+        large = table.cells >= _CELLS_FOR_THREADS
         each = {"num_threads": max(1, threads // side_by_side) if large else 1}
-        rows = lgb.Dataset(
-            table.values,
-            table.labels,
-            weight=table.weights,
-            feature_name=list(table.names),
-            params={**settings[0], "num_threads": threads if large else 1},
-            free_raw_data=True,
-        ).construct()
+        rows = table.binned({**settings[0], "num_threads": threads if large else 1})
         with ThreadPoolExecutor(max_workers=side_by_side) as pool:
             return list(pool.map(lambda s: self._grown({**s, **each}, rows, rounds), settings))
 
@@ -267,7 +311,7 @@ class _Dask:
 
     def fit(self, table: Table, settings: Sequence[Mapping[str, Any]], rounds: int, threads: int) -> list[str]:
         """One booster for each of the settings, one after another; workers use the threads they were given."""
-        if table.values.size < _CELLS_FOR_CLUSTER:
+        if table.cells < _CELLS_FOR_CLUSTER:
             return _engines[0].fit(table, settings, rounds, threads)
         with self._turn:
             parts = self._spread(table)

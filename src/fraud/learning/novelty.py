@@ -97,8 +97,8 @@ def fit_novelty(values: np.ndarray, signs: Sequence[int], weights: np.ndarray | 
     counts = np.ones(len(values)) if weights is None else weights
     levels = int(STEPS * np.log10(max(counts.sum() / LEAST_SEEN, 1.0)) + 1e-9)
     shares = 10.0 ** (-np.arange(1, levels + 1) / STEPS) * counts.sum()
-    directed = (sign * values[:, j] for j, sign in enumerate(signs))
-    rows = [_thresholds(v, counts, shares) for v in directed]
+    nothing = np.full(levels, np.inf)
+    rows = [_thresholds(sign * values[:, j], counts, shares) if sign else nothing for j, sign in enumerate(signs)]
     return Novelty(np.array(signs, dtype=np.int64), np.array(rows).reshape(len(signs), levels))
 
 
@@ -107,8 +107,12 @@ def _thresholds(values: np.ndarray, counts: np.ndarray, shares: np.ndarray) -> n
     known = np.isfinite(values)
     if not known.any():
         return np.full(len(shares), np.inf)
-    seen, place = np.unique(values[known], return_inverse=True)
-    reached = np.cumsum(np.bincount(place, weights=counts[known])[::-1])[::-1]
+    order = np.argsort(values[known])
+    seen = values[known][order]
+    reached = np.cumsum(counts[known][order][::-1])[::-1]
     # Sums of weights differ in the last bits from what they should be.
     first = np.searchsorted(-reached, -shares * (1 + 1e-9), side="left")
-    return np.append(seen, np.nextafter(seen[-1], np.inf))[first]
+    above = np.append(seen, np.nextafter(seen[-1], np.inf))
+    # Of equal values all reach it or none.
+    within = (first > 0) & (above[first] == above[first - 1])
+    return np.asarray(above[np.where(within, np.searchsorted(seen, above[first], side="right"), first)])

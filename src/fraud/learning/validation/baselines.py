@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fraud.learning.blending import fit_scoring
+from fraud.learning.blending import Scoring, fit_scoring
 from fraud.learning.calibration.calibration import fit_calibration
 from fraud.learning.datasets.splits import grouped_folds
 from fraud.learning.metrics import roc_auc
 
 if TYPE_CHECKING:
     from fraud.learning.datasets.dataset import Feature
+    from fraud.learning.fitting import Shared
     from fraud.learning.spec import ModelSpec
 
 __all__ = [
@@ -96,14 +97,17 @@ def boosted(part: Part, bags: int | None = None, inner: int = INNER_FOLDS) -> Sc
 
     `inner` is how many of the inner folds are scored for the calibration.
     """
-    margins = margins_of(part, bags)
+    from fraud.learning.fitting import Shared
+
+    values = Shared(part.train, part.seed)
+    margins = _fit(part, values, None, part.seed, bags).margins(part.test)
     seen = np.full(len(part.labels), np.nan)
     known, number = part.known, np.full(len(part.labels), -1)
     number[known] = grouped_folds(part.labels[known], part.groups[known], INNER_FOLDS, part.seed)
     for k in range(inner):
         # Rows without a decision are never tested, but those of a tested group must not be fitted on either.
         kept = number != k if part.decided is None else ~np.isin(part.groups, part.groups[number == k])
-        fold = _fit(part, kept, part.seed + k, 1)
+        fold = _fit(part, values, np.flatnonzero(kept), part.seed + k, 1)
         seen[number == k] = fold.margins(part.train[number == k])
     scored = np.isfinite(seen)
     calibration = fit_calibration(seen[scored], part.labels[scored])
@@ -112,15 +116,15 @@ def boosted(part: Part, bags: int | None = None, inner: int = INNER_FOLDS) -> Sc
 
 def margins_of(part: Part, bags: int | None = None) -> np.ndarray:
     """Margins of the test rows from a fit on the training rows, without any calibration."""
-    margins: np.ndarray = _fit(part, np.ones(len(part.labels), dtype=bool), part.seed, bags).margins(part.test)
+    margins: np.ndarray = _fit(part, part.train, None, part.seed, bags).margins(part.test)
     return margins
 
 
-def _fit(part: Part, kept: np.ndarray, seed: int, bags: int | None) -> Any:
+def _fit(part: Part, values: np.ndarray | Shared, rows: np.ndarray | None, seed: int, bags: int | None) -> Scoring:
     names, signs = [f.name for f in part.features], [f.sign for f in part.features]
-    values, labels = (part.train, part.labels) if kept.all() else (part.train[kept], part.labels[kept])
-    weights = None if part.weights is None else part.weights[kept]
-    return fit_scoring(values, labels, names, signs, part.spec, seed, weights=weights, bags=bags)
+    labels = part.labels if rows is None else part.labels[rows]
+    weights = part.weights if part.weights is None or rows is None else part.weights[rows]
+    return fit_scoring(values, labels, names, signs, part.spec, seed, rows=rows, weights=weights, bags=bags)
 
 
 def scale_free(part: Part) -> Scored:

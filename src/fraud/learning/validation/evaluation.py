@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -108,12 +108,15 @@ def evaluate(dataset: Dataset, spec: ModelSpec, *, threads: int = 2, progress: P
     Everything that looks at a label happens inside the training fold: fitting, calibration, the choice of
     the best single feature. The reviewers' list of a fold is as long as the fold's share of the capacity.
     """
+    # Names are compared one by one and under the interpreter's lock, numbers are not; the order is the same.
+    dataset = replace(dataset, groups=np.unique(dataset.groups, return_inverse=True)[1])
     rows = dataset.labelled
     labels, groups = dataset.labels[rows], dataset.groups[rows]
     folds = repeated_folds(labels, groups, spec.split.folds, spec.split.repeats, spec.seed)
     context = _Context(dataset, spec, peer_baseline(dataset), progress)
     # One fold more than threads: each needs the interpreter, which serves one at a time, for a quarter of its time.
     with ThreadPoolExecutor(max_workers=threads + 1 if threads > 1 else 1) as pool:
+        later = pool.submit(_holdout, context)
         measured = list(pool.map(context.run, enumerate(folds)))
     margins, probabilities = _out_of_fold(folds, [m[0] for m in measured], len(rows))
     interval = average_precision_interval(labels, probabilities[0], groups, spec.seed)
@@ -125,7 +128,7 @@ def evaluate(dataset: Dataset, spec: ModelSpec, *, threads: int = 2, progress: P
         probabilities=probabilities,
         interval=interval,
         single_features=single_feature_ranking(dataset),
-        holdout=_holdout(context),
+        holdout=later.result(),
         k=list_length(spec, len(rows)),
     )
 
