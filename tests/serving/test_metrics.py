@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sqlite3
 import subprocess
@@ -140,8 +141,8 @@ def test_a_database_that_is_held_up_is_counted_by_what_it_was_needed_for(two_rul
 
 def test_requests_that_wait_to_be_scored_are_counted_until_their_turn_comes() -> None:
     turn = threading.Lock()
-    with ThreadPoolExecutor(1) as pool:
-        batcher: Batcher[int, int] = Batcher(pool, lambda: turn, lambda items: items, lambda made: made)
+
+    async def four(batcher: Batcher[int, int]) -> list[int]:
         with turn:
             # The first is taken at once, and waits for its turn with nobody else in the queue.
             results = [batcher.submit(0)]
@@ -149,7 +150,11 @@ def test_requests_that_wait_to_be_scored_are_counted_until_their_turn_comes() ->
                 pass
             results += [batcher.submit(n) for n in (1, 2, 3)]
             assert value("fraud_waiting") == 3
-        assert [r.result(30) for r in results] == [0, 1, 2, 3]
+        return await asyncio.wait_for(asyncio.gather(*results), 30)
+
+    with ThreadPoolExecutor(1) as pool:
+        found = asyncio.run(four(Batcher(pool, lambda: turn, lambda items: items, lambda made: made)))
+    assert found == [0, 1, 2, 3]
     assert value("fraud_waiting") == 0
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Iterator, Sequence
-from concurrent.futures import CancelledError, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -50,61 +51,102 @@ def batcher(pool: ThreadPoolExecutor, work: Work, most: int = 64) -> Batcher[int
 
 def test_whoever_comes_alone_is_worked_on_at_once(pool: ThreadPoolExecutor) -> None:
     work = Work()
-    takes = batcher(pool, work)
-    assert [takes.submit(n).result(30) for n in (2, 4)] == [4, 8]
+
+    async def two() -> list[int]:
+        takes = batcher(pool, work)
+        return [await takes.submit(n) for n in (2, 4)]
+
+    assert asyncio.run(two()) == [4, 8]
     assert work.batches == [[2], [4]]
 
 
 def test_those_that_come_while_others_are_worked_on_are_taken_together(pool: ThreadPoolExecutor) -> None:
     work = Work()
-    takes = batcher(pool, work, most=5)
-    work.hold()
-    first = takes.submit(2)
-    assert work.began.wait(30)
-    rest = [takes.submit(2 * n) for n in range(2, 10)]
-    work.go.set()
-    assert [f.result(30) for f in (first, *rest)] == [4 * n for n in range(1, 10)]
+
+    async def nine() -> list[int]:
+        takes = batcher(pool, work, most=5)
+        first = _held(takes, work, 2)
+        rest = [takes.submit(2 * n) for n in range(2, 10)]
+        work.go.set()
+        return list(await asyncio.gather(first, *rest))
+
+    assert asyncio.run(nine()) == [4 * n for n in range(1, 10)]
     assert [len(b) for b in work.batches] == [1, 5, 3]
 
 
 def test_an_error_of_one_is_not_that_of_the_others(pool: ThreadPoolExecutor) -> None:
     work = Work()
-    takes = batcher(pool, work)
-    work.hold()
-    results = [takes.submit(n) for n in (2, 3, 4)]
-    work.go.set()
-    assert (results[0].result(30), results[2].result(30)) == (4, 8)
-    with pytest.raises(LookupError):
-        results[1].result(30)
+
+    async def three() -> list[Any]:
+        takes = batcher(pool, work)
+        work.hold()
+        results = [takes.submit(n) for n in (2, 3, 4)]
+        work.go.set()
+        return list(await asyncio.gather(*results, return_exceptions=True))
+
+    first, second, third = asyncio.run(three())
+    assert (first, third) == (4, 8)
+    assert isinstance(second, LookupError)
 
 
 def test_a_batch_that_fails_as_a_whole_tells_everybody_and_the_next_one_is_worked_on(pool: ThreadPoolExecutor) -> None:
     work = Work()
-    takes = batcher(pool, work)
-    with pytest.raises(ValueError, match="thirteen"):
-        takes.submit(13).result(30)
-    assert takes.submit(6).result(30) == 12
+
+    async def two() -> int:
+        takes = batcher(pool, work)
+        with pytest.raises(ValueError, match="thirteen"):
+            await takes.submit(13)
+        return await takes.submit(6)
+
+    assert asyncio.run(two()) == 12
 
 
 def test_whoever_gave_up_while_waiting_is_not_worked_for(pool: ThreadPoolExecutor) -> None:
     work = Work()
-    takes = batcher(pool, work)
-    work.hold()
-    first = takes.submit(2)
-    assert work.began.wait(30)
-    given_up, last = takes.submit(4), takes.submit(6)
-    assert given_up.cancel()
-    work.go.set()
-    assert (first.result(30), last.result(30)) == (4, 12)
+
+    async def three() -> None:
+        takes = batcher(pool, work)
+        first = _held(takes, work, 2)
+        given_up, last = takes.submit(4), takes.submit(6)
+        assert given_up.cancel()
+        work.go.set()
+        assert (await first, await last) == (4, 12)
+        with pytest.raises(asyncio.CancelledError):
+            await given_up
+
+    asyncio.run(three())
     assert work.batches == [[2], [6]]
-    with pytest.raises(CancelledError):
-        given_up.result(0)
 
 
-def test_none_is_lost_or_done_twice_when_many_threads_send(pool: ThreadPoolExecutor) -> None:
+def test_what_is_worked_on_cannot_be_given_up(pool: ThreadPoolExecutor) -> None:
+    """It is recorded all the same, so that nobody may take it for undone."""
+    work = Work()
+
+    async def one() -> int:
+        worked_on = _held(batcher(pool, work), work, 2)
+        assert not worked_on.cancel()
+        work.go.set()
+        return await worked_on
+
+    assert asyncio.run(one()) == 4
+
+
+def test_none_is_lost_or_done_twice_when_many_loops_send(pool: ThreadPoolExecutor) -> None:
     work = Work()
     takes = batcher(pool, work, most=7)
-    with ThreadPoolExecutor(8) as senders:
-        results = list(senders.map(lambda n: takes.submit(n).result(30), range(0, 800, 2)))
-    assert results == [2 * n for n in range(0, 800, 2)]
+
+    async def some(sender: int) -> list[int]:
+        return list(await asyncio.gather(*(takes.submit(n) for n in range(200 * sender, 200 * (sender + 1), 2))))
+
+    with ThreadPoolExecutor(4) as senders:
+        results = list(senders.map(lambda n: asyncio.run(some(n)), range(4)))
+    assert [r for own in results for r in own] == [2 * n for n in range(0, 800, 2)]
     assert sorted(n for b in work.batches for n in b) == list(range(0, 800, 2))
+
+
+def _held(takes: Batcher[int, int], work: Work, item: int) -> asyncio.Future[int]:
+    """The result of an item that is being worked on until `work.go` is set."""
+    work.hold()
+    result = takes.submit(item)
+    assert work.began.wait(30)
+    return result

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from concurrent.futures import Future
@@ -200,7 +201,7 @@ async def _reply(name: str, work: Work, request: Request, request_id: str) -> Re
     async def arrive() -> bytes:
         return await read_body(request, ACCEPTED.get(name, _JSON)) if request.method in ("POST", "PATCH") else b""
 
-    def begin(body: bytes) -> Future[Reply]:
+    def begin(body: bytes) -> Future[Reply] | asyncio.Future[Reply]:
         headers, query = dict(request.headers), dict(request.query_params)
         incoming = Incoming(request_id, request.path_params, query, headers, body, caller)
         if name in TOGETHER and not caller.scope.bounded:
@@ -222,12 +223,12 @@ async def _reply(name: str, work: Work, request: Request, request_id: str) -> Re
         return refused(problem_of(error, request_id), request_id) if refused else reply_of(error, request_id)
 
 
-def together(state: State, name: str, incoming: Incoming) -> Future[Reply]:
+def together(state: State, name: str, incoming: Incoming) -> asyncio.Future[Reply]:
     """The reply to a request that is worked on with those that came meanwhile; runs in the event loop."""
     key, running = key_of(incoming, name), state.running
     if key in running:
         raise still_running()
-    future: Future[Reply] = state.batcher.submit(incoming)
+    future: asyncio.Future[Reply] = state.batcher.submit(incoming)
     if key is not None:
         running.add(key)
         future.add_done_callback(lambda _: running.discard(key))

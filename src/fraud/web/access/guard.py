@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import lru_cache
 from ipaddress import ip_address
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
@@ -150,6 +151,7 @@ def is_local(server: object) -> bool:
     return _is_loopback(str(host)) is not False
 
 
+@lru_cache(maxsize=256)
 def _is_loopback(host: str) -> bool | None:
     """Whether a numeric address is of this machine alone; None for what is none."""
     try:

@@ -6,11 +6,13 @@ and when the worker is free again it takes all that are there.
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import Executor, Future
-from dataclasses import dataclass, field
+from concurrent.futures import Executor
+from contextlib import suppress
+from itertools import groupby
 from typing import Any, Generic, TypeVar
 
 from fraud.web.telemetry import metrics
@@ -21,10 +23,16 @@ _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 
 
-@dataclass(frozen=True)
-class _Waiting(Generic[_Item, _Result]):
-    item: _Item
-    future: Future[_Result] = field(default_factory=Future)
+class _Waiting(asyncio.Future[_Result], Generic[_Item, _Result]):
+    """A result to come; whoever waits may give up until the item is worked on."""
+
+    def __init__(self, item: _Item) -> None:
+        super().__init__(loop=asyncio.get_running_loop())
+        self.item = item
+        self.taken = False
+
+    def cancel(self, msg: Any | None = None) -> bool:
+        return not self.taken and super().cancel(msg)
 
 
 class Batcher(Generic[_Item, _Result]):
@@ -49,8 +57,8 @@ class Batcher(Generic[_Item, _Result]):
         self._lock = threading.Lock()
         self._works = False
 
-    def submit(self, item: _Item) -> Future[_Result]:
-        """The item's result, once its batch is recorded."""
+    def submit(self, item: _Item) -> asyncio.Future[_Result]:
+        """The item's result, once its batch is recorded; runs in an event loop."""
         waiting: _Waiting[_Item, _Result] = _Waiting(item)
         with self._lock:
             self._queue.append(waiting)
@@ -58,15 +66,16 @@ class Batcher(Generic[_Item, _Result]):
             begins, self._works = not self._works, True
         if begins:
             self._pool.submit(self._work)
-        return waiting.future
+        return waiting
 
     def _work(self) -> None:
         while taken := self._take():
-            for waiting, result in zip(taken, self._results([w.item for w in taken]), strict=True):
-                if isinstance(result, Exception):
-                    waiting.future.set_exception(result)
-                else:
-                    waiting.future.set_result(result)
+            results = zip(taken, self._results([w.item for w in taken]), strict=True)
+            # One call for the batch: each wakes the loop, which then wants the interpreter from this thread.
+            for loop, own in groupby(results, lambda pair: pair[0].get_loop()):
+                # In a loop that has ended nobody waits any more.
+                with suppress(RuntimeError):
+                    loop.call_soon_threadsafe(_hand_out, list(own))
 
     def _results(self, items: Sequence[_Item]) -> Sequence[_Result | Exception]:
         try:
@@ -82,9 +91,22 @@ class Batcher(Generic[_Item, _Result]):
             taken: list[_Waiting[_Item, _Result]] = []
             while self._queue and len(taken) < self._most:
                 waiting = self._queue.popleft()
+                waiting.taken = True
                 # Whoever gave up meanwhile is not worked for.
-                if waiting.future.set_running_or_notify_cancel():
+                if not waiting.cancelled():
                     taken.append(waiting)
             metrics.waiting().set(len(self._queue))
             self._works = bool(taken)
             return taken
+
+
+def _hand_out(results: Sequence[tuple[_Waiting[Any, _Result], _Result | Exception]]) -> None:
+    """Each result to whoever waits for it; runs in the event loop."""
+    for waiting, result in results:
+        if waiting.done():
+            # Given up in the very moment in which it was taken.
+            continue
+        if isinstance(result, Exception):
+            waiting.set_exception(result)
+        else:
+            waiting.set_result(result)

@@ -39,7 +39,7 @@ class Door:
     async def through(
         self,
         arrive: Callable[[], Awaitable[bytes]],
-        begin: Callable[[bytes], Future[_T]],
+        begin: Callable[[bytes], Future[_T] | asyncio.Future[_T]],
         seconds: float | None = None,
     ) -> _T:
         """What comes of the work that `begin` starts on the body that `arrive` brings, within the seconds."""
@@ -47,7 +47,8 @@ class Door:
             raise Problem("overloaded", "More requests came than can be answered. Try again in a second.")
         self._move(+1)
         try:
-            body = await asyncio.wait_for(arrive(), self.seconds)
+            async with asyncio.timeout(self.seconds):
+                body = await arrive()
             working = begin(body)
         except TimeoutError:
             self._move(-1)
@@ -57,12 +58,13 @@ class Door:
             raise
         return await self._ended(working, seconds or self.seconds)
 
-    async def _ended(self, working: Future[_T], seconds: float) -> _T:
+    async def _ended(self, working: Future[_T] | asyncio.Future[_T], seconds: float) -> _T:
         future = asyncio.wrap_future(working)
         # A request that is given up stays inside until its thread is done.
         future.add_done_callback(self._leave)
         try:
-            return await asyncio.wait_for(asyncio.shield(future), seconds)
+            async with asyncio.timeout(seconds):
+                return await asyncio.shield(future)
         except TimeoutError:
             # What has not begun by now never will.
             working.cancel()
