@@ -118,9 +118,18 @@ class _Failures:
         if exit_code > 0:
             now = time.monotonic()
             self._times = [t for t in self._times if now - t < _SOON] + [now]
-        if self.too_many and self.arbiter is not None and self.arbiter.loop is not None:
-            self.arbiter.loop.add_callback(self.arbiter.stop)
+            if len(self._times) == _MOST_FAILURES and self.arbiter is not None:
+                self._stop(self.arbiter)
         return True
+
+    def _stop(self, arbiter: Arbiter) -> None:
+        from circus.exc import ConflictError
+
+        try:
+            arbiter.stop()
+        except ConflictError:
+            # It is at work on what we were called for; nothing may come between.
+            arbiter.loop.call_later(_LOOK, self._stop, arbiter)
 
 
 def _watcher(env: Mapping[str, str], failures: _Failures) -> Any:
@@ -133,7 +142,7 @@ def _watcher(env: Mapping[str, str], failures: _Failures) -> Any:
     return Watcher(
         name="workers",
         cmd=sys.executable,
-        args=["-m", "_bentoml_impl.worker.service", SERVICE, *(word for pair in told.items() for word in pair)],
+        args=["-m", "fraud.web.running.worker", SERVICE, *(word for pair in told.items() for word in pair)],
         numprocesses=1,
         copy_env=True,
         env={"BENTOML_RUNNER_MAP": json.dumps({}), **env},

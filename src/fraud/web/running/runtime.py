@@ -273,3 +273,5 @@ def settle() -> None:
     """Take what was loaded out of the garbage collector's sight: its pauses would be the longest requests."""
     gc.collect()
     gc.freeze()
+    # A worker starts without it.
+    gc.enable()
