@@ -246,7 +246,8 @@ def test_every_number_of_the_recipe_has_a_date_a_reason_and_a_source(recipe: Rec
             assert threshold.since.year >= 2026
             assert len(threshold.why("en").split()) > 8
             assert re.search(r"[\u4e00-\u9fff]{4}", threshold.why("zh"))
-            assert threshold.source
+            assert threshold.origin("en")
+            assert not threshold.origin("en").startswith("Own choice") or threshold.origin("zh").startswith("自定")
 
 
 def test_a_reason_may_be_written_in_one_language_and_is_shown_in_it_everywhere(

@@ -37,7 +37,7 @@ def retrain(
     What came after the champion was fitted is compared with what it was fitted on. The new version becomes
     challenger, never champion: fraud promote compares the two.
     """
-    from fraud.learning.reports.retraining import verdict_text
+    from fraud.learning.reports.retraining import made_text, verdict_text
 
     settings = load_settings()
     spoken = check_locale(locale or settings.locale)
@@ -51,7 +51,7 @@ def retrain(
             if not as_json:
                 data(verdict_text(verdict, spoken))
                 if made:
-                    data(f"{name} version {made.version} is {made.alias}. Compare the two: fraud promote {name}")
+                    data(made_text(name, made.version, made.alias, spoken))
     if as_json:
         print_json(results[0] if model else results)
 

@@ -99,7 +99,7 @@ def train(
     promotion = decide(spec, evaluation, Registry(tracking_uri).champion(spec.name))
     model = fit_model(dataset, spec, evaluation, threads=threads, progress=say)
     report = (NoveltyReport if unlabelled else TrainingReport)(
-        spec, dataset, evaluation, promotion, importance(model, dataset)
+        spec, dataset, evaluation, promotion, importance(model, dataset), signals=catalogue.signals
     )
     clock.lap("fit")
     say("tracking", 0.0)

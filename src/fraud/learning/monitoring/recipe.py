@@ -35,16 +35,20 @@ _MOST_SHOWN = 5
 
 @dataclass(frozen=True)
 class Threshold:
-    """One number of the recipe, since when it holds, why (by language), and where it comes from."""
+    """One number of the recipe, since when it holds, why, and where it comes from; both by language."""
 
     value: float
     since: date
     because: Mapping[str, str]
-    source: str
+    source: Mapping[str, str]
 
     def why(self, locale: str) -> str:
         """The reason in one language; as it was written where it has no words in that language."""
-        return self.because.get(locale) or next(iter(self.because.values()), "")
+        return _in(self.because, locale)
+
+    def origin(self, locale: str) -> str:
+        """The source in one language; a book's title as it was written."""
+        return _in(self.source, locale)
 
     def as_dict(self) -> dict[str, Any]:
         """The number with its grounds, as JSON types."""
@@ -115,7 +119,7 @@ def _threshold(at: str, entry: Any, faults: list[Fault]) -> Threshold:
         "value": (isinstance(row.get("value"), (int, float)) and not isinstance(row.get("value"), bool), "a number"),
         "from": (isinstance(row.get("from"), date), "a date, as 2026-11-22"),
         "because": (_is_said(row.get("because")), "a sentence that says why, or one for each of en and zh"),
-        "source": (isinstance(row.get("source"), str) and bool(row.get("source")), "where the number comes from"),
+        "source": (_is_said(row.get("source")), "where the number comes from, or that for each of en and zh"),
     }
     wrong = [
         Fault(f"{at}/{n}", "value", f"expected {say}, found {row.get(n)!r}")
@@ -127,14 +131,21 @@ def _threshold(at: str, entry: Any, faults: list[Fault]) -> Threshold:
     ]
     faults += wrong
     if wrong:
-        return Threshold(0.0, date.min, {}, "")
-    said = row["because"]
-    return Threshold(float(row["value"]), row["from"], {"en": said} if isinstance(said, str) else said, row["source"])
+        return Threshold(0.0, date.min, {}, {})
+    return Threshold(float(row["value"]), row["from"], _by_language(row["because"]), _by_language(row["source"]))
 
 
-def _is_said(because: object) -> bool:
+def _by_language(said: Any) -> Mapping[str, str]:
+    return {"en": said} if isinstance(said, str) else said
+
+
+def _in(texts: Mapping[str, str], locale: str) -> str:
+    return texts.get(locale) or next(iter(texts.values()), "")
+
+
+def _is_said(said: object) -> bool:
     """Whether it is a text, or texts by language in languages that reports know."""
-    texts = {"en": because} if isinstance(because, str) else because
+    texts = _by_language(said)
     if not isinstance(texts, Mapping) or not texts or set(texts) - set(LOCALES):
         return False
     return all(isinstance(text, str) and text for text in texts.values())

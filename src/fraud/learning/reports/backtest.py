@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from math import isfinite
 from typing import Any
 
 import numpy as np
 
 from fraud.learning.metrics import METRICS, reliability
-from fraud.learning.reports.documents import NOT_KNOWN, Block, Document, Figure, Pairs, Points, Section, Table, Words
+from fraud.learning.reports.conditions import condition, gate_table, meanings, measured
+from fraud.learning.reports.documents import (
+    NOT_KNOWN,
+    Block,
+    Document,
+    Figure,
+    Pairs,
+    Points,
+    Section,
+    Table,
+    Words,
+    quoted,
+)
 from fraud.learning.reports.drawings import Bounded, curve_chart, interval_chart, reliability_chart
+from fraud.learning.reports.features import part_name, value_name
+from fraud.learning.reports.numbers import count, of_metric, plain, share, signed, signed_metric
 from fraud.learning.validation import judging
 from fraud.learning.validation.backtest import APART, OLDER, Backtest, Cut
 from fraud.learning.validation.bootstrap import Interval
@@ -21,8 +34,6 @@ __all__ = ["backtest_document", "backtest_summary", "backtest_table"]
 
 # A fall of the area under the curve from within the folds to after the cut that asks for a reason.
 _FALL = 0.1
-_MONEY = ("money_at_k",)
-_SHARES = ("precision_at_k", "money_share_at_k", "recovery_share_at_k", "recall_at_1pct")
 
 
 def backtest_document(backtest: Backtest, locale: str, command: str = "") -> Document:
@@ -45,12 +56,12 @@ def _across(backtest: Backtest, w: Words, corrected: bool) -> tuple[list[str], l
     names = [n for n in backtest.contenders if n != OLDER]
     figures = {n: backtest.pooled(n, corrected).figures() for n in names}
     rows = [
-        [w.say(f"backtest_columns.{m}"), *(_figure(m, figures[n][m]) for n in names)]
+        [w.say(f"backtest_columns.{m}"), *(of_metric(m, figures[n][m]) for n in names)]
         for m in METRICS
         # What was not reviewed was not recovered, and calibration is measured at the level of the decided rows.
         if not (corrected and m in ("money_at_k", "calibration_error", "brier"))
     ]
-    return ["", *(w.label("contenders_short", n) for n in names)], rows
+    return [w.say("figures.metric"), *(w.label("contenders_short", n) for n in names)], rows
 
 
 class _Report:
@@ -76,7 +87,7 @@ class _Report:
         lead = self.say(
             ".lead" if len(cuts) > 1 else ".lead_once", cuts=len(cuts), until=f"{cuts[-1].until:%Y-%m-%d}", **days
         )
-        title = self.b.spec.title.get(self.w.locale) or self.b.spec.name
+        title = self.w.printed(self.b.spec.title.get(self.w.locale) or self.b.spec.name)
         return Document(
             lang=self.w.lang,
             kicker=self.say(".kicker"),
@@ -123,7 +134,7 @@ class _Report:
         precision = b.model.interval("precision_at_k", self.seed)
         counts = {"listed": f"{listed:,.0f}", "decided": f"{decided:,.0f}", "per_week": f"{b.per_week:,}"}
         return [
-            self.say("_short.lists", precision=_share(precision.value), bounds=self._shares(precision), **counts),
+            self.say("_short.lists", precision=share(precision.value), bounds=self._shares(precision), **counts),
             self.say("_short.money", weeks=sum(c.period.weeks for c in b.cuts), **self._money(figures)),
             self.say("_short.coverage", **counts),
             self._against(),
@@ -139,7 +150,7 @@ class _Report:
 
     def _money(self, figures: Mapping[str, float]) -> dict[str, str]:
         shares = {"share": "money_share_at_k", "recovery": "recovery_share_at_k"}
-        return {"money": f"{figures['money_at_k']:,.0f}", **{k: _share(figures[m]) for k, m in shares.items()}}
+        return {"money": f"{figures['money_at_k']:,.0f}", **{k: share(figures[m]) for k, m in shares.items()}}
 
     def _against(self) -> str:
         """Which baselines the model beats, by the average precision."""
@@ -153,7 +164,7 @@ class _Report:
         named = {
             k: self.w.join([self.say(f"_contenders.{n}") for n in v]) or self.say(".none") for k, v in kinds.items()
         }
-        return self.say("_short.beats", ap=_plain(found.value), bounds=self._bounds(found), **named)
+        return self.say("_short.beats", ap=plain(found.value), bounds=self._bounds(found), **named)
 
     def _named(self, names: Sequence[str]) -> str:
         return self.w.join(names) or self.say(".none")
@@ -162,8 +173,8 @@ class _Report:
         found = self.b.everybody
         return self.say(
             "_short.corrected",
-            precision=_share(found.figure("precision_at_k")),
-            ap=_plain(found.figure("average_precision")),
+            precision=share(found.figure("precision_at_k")),
+            ap=plain(found.figure("average_precision")),
             effective=f"{found.effective:,.0f}",
         )
 
@@ -172,39 +183,41 @@ class _Report:
         known = float(
             np.average([c.known_groups for c in self.b.cuts], weights=[len(c.period.ids) for c in self.b.cuts])
         )
-        places = {"ap": _plain(found), "gain": _signed(gain.value), "bounds": self._bounds(gain, _signed)}
-        return self.say("_short.apart", known=_share(known), **places)
+        places = {"ap": plain(found), "gain": signed(gain.value), "bounds": self._bounds(gain, signed)}
+        return self.say("_short.apart", known=share(known), **places)
 
     def _older(self) -> list[str]:
         if OLDER not in self.b.contenders:
             return []
         gain = self._gain(OLDER)
-        return [self.say("_short.older", gain=_signed(gain.value), bounds=self._bounds(gain, _signed))]
+        return [self.say("_short.older", gain=signed(gain.value), bounds=self._bounds(gain, signed))]
 
     def _calibrated(self) -> list[str]:
-        level = {k: _share(v) for k, v in self.b.level.items() if k != "moved"}
-        error = _plain(self.b.model.figure("calibration_error"))
+        level = {k: share(v) for k, v in self.b.level.items() if k != "moved"}
+        error = plain(self.b.model.figure("calibration_error"))
         return [self.say("_short.calibration", error=error), self.say("_short.level", **level)]
 
     def _inside(self) -> str:
         after = self.b.model.figure("roc_auc")
         fell = self.b.inside - after > _FALL
-        return self.say(
-            "_short.dropped" if fell else "_short.inside", inside=_plain(self.b.inside), after=_plain(after)
-        )
+        return self.say("_short.dropped" if fell else "_short.inside", inside=plain(self.b.inside), after=plain(after))
 
     def _fair(self) -> str:
         audit = self.b.audit
         if not audit.parts:
             return self.say("_fairness.none")
         if audit.without_cause:
-            names = self.w.join([f"{self.say(f'_segments.{p.segment}')} {self._value(p)}" for p in audit.without_cause])
+            names = self.w.join([part_name(p.segment, p.value, self.w) for p in audit.without_cause])
             return self.say("_fairness.sum_some", names=names)
         judged = sum(p.verdict != "too_few" for p in audit.parts)
         return self.say("_fairness.sum_none", judged=judged, count=len(audit.parts))
 
     def _rang(self) -> list[str]:
-        rang = [f"{a.condition} ({_plain(a.measured)})" for a in self.b.alarms if not a.holds]
+        rang = [
+            f"{condition(a.condition, self.w)} ({measured(a.condition, a.measured, self.w)})"
+            for a in self.b.alarms
+            if not a.holds
+        ]
         return [self.say("_short.rang", conditions=self.w.join(rang))] if rang else []
 
     # --- figures ------------------------------------------------------------------------------------------
@@ -216,7 +229,8 @@ class _Report:
             blocks += [self.say(f".reading_{reading}"), Table(head, rows)]
         gains = {n: self._gain(n) for n in self.b.contenders if n != MODEL}
         dots = [Bounded(self.say(f"_contenders.{n}"), g.value, g.low, g.high) for n, g in gains.items()]
-        return [*blocks, self._drawn(".gains", dots, "gain", zero=True)]
+        read: list[Block] = [self.w.say("meanings.lead"), meanings([m for m in METRICS if m != "money_at_k"], self.w)]
+        return [*blocks, self._drawn(".gains", dots, "gain", zero=True), *read]
 
     def _column(self, name: str) -> str:
         return self.say(f"_columns.{name}")
@@ -234,24 +248,27 @@ class _Report:
         dots = [Bounded(f"{c.at:%Y-%m-%d}", i.value, i.low, i.high) for c, i in zip(self.b.cuts, bounds, strict=True)]
         blocks: list[Block] = [Table(head, rows), self._drawn("_cuts.chart", dots, "average_precision")]
         if self.b.left_out:
-            blocks.append(self.say("_cuts.left_out", why="; ".join(self.b.left_out)))
+            blocks += [self.say("_cuts.left_out"), *quoted(self.b.left_out, self.w)]
         return blocks
 
     def _cut(self, cut: Cut, found: judging.Judgement, everybody: judging.Judgement, bounds: Interval) -> list[str]:
         f = found.figures()
         return [
             f"{cut.at:%Y-%m-%d}",
-            f"{cut.labels:,} ({cut.positives:,})",
-            f"{len(cut.period.ids):,}",
-            f"{len(cut.period.decided):,} ({found.labels.sum():,.0f})",
-            _share(cut.known_groups),
-            _share(f["precision_at_k"]),
-            _share(everybody.figure("precision_at_k")),
-            f"{f['money_at_k'] / cut.period.weeks:,.0f}",
-            f"{_plain(bounds.value)} ({self._bounds(bounds)})",
-            _plain(f["calibration_error"]),
-            _plain(f["roc_auc"]),
+            self._of_which(cut.labels, cut.positives),
+            count(len(cut.period.ids)),
+            self._of_which(len(cut.period.decided), found.labels.sum()),
+            share(cut.known_groups),
+            share(f["precision_at_k"]),
+            share(everybody.figure("precision_at_k")),
+            count(f["money_at_k"] / cut.period.weeks),
+            f"{plain(bounds.value)}\n{self._bounds(bounds)}",
+            plain(f["calibration_error"]),
+            plain(f["roc_auc"]),
         ]
+
+    def _of_which(self, rows: float, at_fault: float) -> str:
+        return f"{count(rows)}\n{self.say('_columns.at_fault', count=count(at_fault))}"
 
     def _drawn(self, caption: str, rows: Sequence[Bounded], axis: str, **how: bool) -> Figure:
         title = self._column(axis)
@@ -271,11 +288,13 @@ class _Report:
         heads = {first: [self._column(n) for n in (first, *names)] for first in ("band", "month")}
         blocks: list[Block] = [self.say("_calibration.lead"), Points(self._calibrated())]
         blocks.append(Figure(self.say("_calibration.chart"), wide, narrow))
-        return [*blocks, Table(heads["band"], bands), Table(heads["month"], months)]
+        tables = ((n, Table(heads[n], rows, caption=self.say(f"_calibration.{n}"))) for n, rows in
+                  (("band", bands), ("month", months)))  # fmt: skip
+        return [*blocks, *(table for _, table in tables)]
 
     def _calibration_row(self, p: Mapping[str, Any]) -> list[str]:
-        bounds = self.say(".to", low=_share(p["low"]), high=_share(p["high"]))
-        return [f"{p['n']:,}", _share(p["predicted"]), _share(p["found"]), bounds]
+        bounds = self.say(".to", low=share(p["low"]), high=share(p["high"]))
+        return [count(p["n"]), share(p["predicted"]), share(p["found"]), bounds]
 
     # --- fairness -----------------------------------------------------------------------------------------
 
@@ -297,32 +316,29 @@ class _Report:
         lines = []
         for name in audit.segments:
             verdict = audit.verdict_of(name)
-            parts = [self._value(p) for p in audit.parts if p.segment == name and p.verdict == verdict]
+            parts = [value_name(p.value, self.w) for p in audit.parts if p.segment == name and p.verdict == verdict]
             segment = self.say(f"_segments.{name}")
             lines.append(self.say(f"_fairness.{verdict}", segment=segment, parts=self.w.join(parts)))
         unknown = [self.say(f"_segments.{n}") for n in audit.unknown]
         return [*lines, *([self.say("_fairness.unknown", names=self.w.join(unknown))] if unknown else [])]
 
-    def _value(self, part: Part) -> str:
-        return self.w.label("values", part.value) if self.w.has(f"values.{part.value}") else part.value
-
     def _part_dot(self, p: Part) -> Bounded:
-        label = f"{self.say(f'_segments.{p.segment}')} · {self._value(p)}"
+        label = part_name(p.segment, p.value, self.w)
         loud = p.verdict == "without_cause"
         return Bounded(label, p.cleared_rate, p.cleared_low, p.cleared_high, p.rest_rate, loud)
 
     def _part(self, p: Part) -> list[str]:
-        bounds = self.say(".to", low=_share(p.cleared_low), high=_share(p.cleared_high))
+        bounds = self.say(".to", low=share(p.cleared_low), high=share(p.cleared_high))
         return [
-            f"{self.say(f'_segments.{p.segment}')} · {self._value(p)}",
+            part_name(p.segment, p.value, self.w),
             self.say(f"_verdicts.{p.verdict}"),
-            _share(p.flag_rate),
-            f"{p.cleared:,}",
-            f"{_share(p.cleared_rate)} ({bounds})" if p.cleared else NOT_KNOWN,
-            _share(p.rest_rate),
-            _share(p.precision),
-            f"{_share(p.predicted)} / {_share(p.found)}",
-            _plain(p.p),
+            share(p.flag_rate),
+            count(p.cleared),
+            f"{share(p.cleared_rate)}\n{bounds}" if p.cleared else NOT_KNOWN,
+            share(p.rest_rate),
+            share(p.precision),
+            f"{share(p.predicted)} / {share(p.found)}",
+            plain(p.p),
         ]
 
     # --- stability, ablations, labels, alarms -------------------------------------------------------------
@@ -335,10 +351,10 @@ class _Report:
         means = [float(np.nanmean(v)) if np.isfinite(v).any() else float("nan") for v in (
             np.array([m.spearman for m in moves]), np.array([m.overlap for m in moves])
         )]  # fmt: skip
-        said = self.say("_stability.summary", spearman=_plain(means[0]), overlap=_share(means[1]))
+        said = self.say("_stability.summary", spearman=plain(means[0]), overlap=share(means[1]))
         names = ("days", "spearman", "list", "stayed", "left_decided", "left_gone", "left_fell", "new_came", "new_rose")
         rows = [
-            [f"{m.before} → {m.after}", _plain(m.spearman)]
+            [f"{m.before} → {m.after}", plain(m.spearman)]
             + [f"{n:,}" for n in (m.k, m.stayed, m.decided, m.gone, m.fell, m.came, m.rose)]
             for m in moves
         ]
@@ -353,7 +369,7 @@ class _Report:
             rows = [
                 [
                     self.say(f"_ablations.{a}"),
-                    *(self._change(g) for g in found.values()),
+                    *(self._change(m, g) for m, g in found.items()),
                 ]
                 for a, found in lost.items()
             ]
@@ -373,9 +389,9 @@ class _Report:
         last = curve.last_doubling
         return self.say(
             f"_curve.{curve.verdict}",
-            last=_signed(last.value),
-            bounds=self._bounds(last, _signed),
-            next=_signed(curve.next_doubling),
+            last=signed(last.value),
+            bounds=self._bounds(last, signed),
+            next=signed(curve.next_doubling),
             twice=f"{2 * curve.points[-1].labels:,.0f}",
         )
 
@@ -392,8 +408,8 @@ class _Report:
         across, up = self._column("labels"), self._column("average_precision")
         wide, narrow = (curve_chart(points, sizes, fitted, across, up, narrow=n) for n in (False, True))
         rows = [
-            [f"{p.labels:,.0f}", _plain(p.average_precision.value), self._bounds(p.average_precision),
-             _share(p.precision_at_k)]
+            [f"{p.labels:,.0f}", plain(p.average_precision.value), self._bounds(p.average_precision),
+             share(p.precision_at_k)]
             for p in curve.points
         ]  # fmt: skip
         head = [self._column(n) for n in ("labels", "average_precision", "bounds", "precision_at_k")]
@@ -405,7 +421,7 @@ class _Report:
         used = self.b.spec.label.unlabelled
         rows = [
             [self.w.say(f"treatments.{t.treatment}") + (self.say("_treatments.used") if t.treatment == used else ""),
-             f"{t.fitted_on:,}", _plain(t.average_precision), _plain(t.corrected), _share(t.precision_at_k)]
+             f"{t.fitted_on:,}", plain(t.average_precision), plain(t.corrected), share(t.precision_at_k)]
             for t in self.b.treatments
         ]  # fmt: skip
         head = [self._column(n) for n in ("treatment", "fitted_on", "average_precision", "corrected", "best_of_k")]
@@ -414,21 +430,17 @@ class _Report:
     def _alarms(self) -> list[Block]:
         if not self.b.alarms:
             return [self.say("_alarms.none")]
-        rows = [
-            [a.condition, self.say("_alarms.holds" if a.holds else "_alarms.rings"), _plain(a.measured)]
-            for a in self.b.alarms
-        ]
         remarks = [a.remark for a in self.b.alarms if a.remark]
-        table = Table([self._column(n) for n in ("condition", "verdict", "measured")], rows, words=2)
-        return [table, *([Points(remarks, original=True)] if remarks else [])]
+        return [self.say("_alarms.lead"), gate_table(self.b.alarms, self.w), *quoted(remarks, self.w)]
 
     def _protocol(self) -> list[str]:
         claims = self.b.spec.entity == "claim"
+        group = self.w.label("entities", self.b.spec.split.group.removesuffix("_id"))
         return [
             self._capital(self.say("_protocol.cut")),
             self.say("_protocol.lists" if claims else "_protocol.lists_entities", per_week=f"{self.b.per_week:,}"),
             self.say("_protocol.money"),
-            self.say("_protocol.bounds", group=self.b.spec.split.group),
+            self.say("_protocol.bounds", group=group),
             self.say("_protocol.groups"),
         ]
 
@@ -440,32 +452,15 @@ class _Report:
         facts |= {"seed": str(self.seed), "command": self.command}
         return [(self.say(f"_made.{k}"), v) for k, v in facts.items() if v]
 
-    def _change(self, gain: Interval) -> str:
-        return f"{_signed(gain.value)} ({self._bounds(gain, _signed)})"
+    def _change(self, metric: str, gain: Interval) -> str:
+        def form(value: float) -> str:
+            return signed_metric(metric, value)
+
+        return f"{form(gain.value)}\n{self._bounds(gain, form)}"
 
     def _shares(self, found: Interval) -> str:
-        return self._bounds(found, _share)
+        return self._bounds(found, share)
 
     def _bounds(self, found: Interval, form: Callable[[float], str] | None = None) -> str:
-        form = form or _plain
+        form = form or plain
         return self.say(".to", low=form(found.low), high=form(found.high))
-
-
-def _figure(metric: str, value: float) -> str:
-    if not isfinite(value):
-        return NOT_KNOWN
-    return f"{value:,.0f}" if metric in _MONEY else (_share if metric in _SHARES else _plain)(value)
-
-
-def _share(value: float) -> str:
-    return f"{value:.1%}" if isfinite(value) else NOT_KNOWN
-
-
-def _plain(value: float | None) -> str:
-    return NOT_KNOWN if value is None or not isfinite(value) else f"{value:.3f}"
-
-
-def _signed(value: float) -> str:
-    if not isfinite(value):
-        return NOT_KNOWN
-    return f"{value:+.3f}".replace("-", "\N{MINUS SIGN}")

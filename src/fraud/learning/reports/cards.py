@@ -5,12 +5,14 @@ A card is made of what a training wrote down. What was not measured is said to b
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from fraud.learning.model import FittedModel
 from fraud.learning.reports.card_figures import fairness, rolling, stability
+from fraud.learning.reports.conditions import gate_table, meanings, measured, metric_title
 from fraud.learning.reports.documents import (
     NOT_KNOWN,
     Block,
@@ -20,9 +22,13 @@ from fraud.learning.reports.documents import (
     Section,
     Table,
     Words,
+    moment,
+    quoted,
     to_html,
     to_markdown,
 )
+from fraud.learning.reports.features import title_of, titled
+from fraud.learning.reports.numbers import count, mean_sd, of_metric, plain, share
 from fraud.learning.validation.gates import judge
 from fraud.signals.definition import LOCALES, Signal
 
@@ -30,6 +36,7 @@ __all__ = ["FOLDER", "Facts", "card", "card_files", "history"]
 
 # Where the cards of a training are among the files of its run.
 FOLDER = "card"
+_ID = re.compile(r"`([\w.]+)`")
 _TOP = 15
 _LISTED = 8
 # Below this many positives the bounds of a figure are wide enough to say so.
@@ -103,7 +110,7 @@ class _Card:
             ("misuse", self.w.points("misuse")),
             ("data", self._data()),
             ("figures", self._figures()),
-            ("later", [*self._later(), *self._tested(rolling, self.spec.entity)]),
+            ("later", [*self._later(), *self._tested(rolling)]),
             ("stability", self._tested(stability)),
             ("calibration", self._calibration()),
             ("fairness", [self.say("fairness.why"), *self._tested(fairness)]),
@@ -137,86 +144,93 @@ class _Card:
 
     def _data(self) -> list[Block]:
         counts, label = self.report.get("counts", {}), self.spec.label
-        known = {k: _count(counts.get(k)) for k in ("rows", "labelled", "positive", "features", "signals")}
+        known = {k: count(counts.get(k)) for k in ("rows", "labelled", "positive", "features", "signals")}
         window = "claims_only" if self.spec.entity == "claim" else "window"
         rules = [
             self.say("data.counts", **known, as_of=self.model.as_of[:10]),
             self.say(f"data.{window}", days=self.spec.window_days),
         ]
         if self.unlabelled:
-            return [Points([*rules, self.say("data.no_labels")]), *self._original(self.report.get("notes", ()))]
+            return [Points([*rules, self.say("data.no_labels")]), *quoted(self.report.get("notes", ()), self.w)]
         rules += [self._verdicts("positive", label.positive), self._verdicts("negative", label.negative)]
         if (treatment := getattr(label, "unlabelled", "ignore")) and self.w.has(f"unlabelled.{treatment}"):
             rules.append(self.w.say(f"unlabelled.{treatment}"))
         if days := getattr(label, "maturity_days", 0):
             rules.append(self.say("data.maturity", days=days))
-        return [Points(rules), *self._original(self.report.get("notes", ()))]
+        return [Points(rules), *quoted(self.report.get("notes", ()), self.w)]
 
     def _verdicts(self, side: str, verdicts: Sequence[str]) -> str:
         return self.w.say(f"data.{side}", verdicts=self.w.join([self.w.label("verdicts", v) for v in verdicts]))
-
-    def _original(self, texts: Sequence[str]) -> list[Block]:
-        """Sentences that are on file in English alone."""
-        if not texts:
-            return []
-        lead = self.w.say("page.original")
-        return [*([lead] if lead else []), Points([f"{t.rstrip('.')}." for t in texts], original=True)]
 
     # --- figures ------------------------------------------------------------------------------------------
 
     def _figures(self) -> list[Block]:
         table = {row["contender"]: row for row in self.report.get("table", ())}
         if self.unlabelled and (found := self.report.get("figures")):
-            told = [[self.w.label("metrics", k.replace(".", "_")), _figure(v)] for k, v in found.items()]
+            told = [[metric_title(k, self.w), measured(f"{k} >= 0", v, self.w)] for k, v in found.items()]
             return [Table([self.w.say("figures.metric"), self.w.say("gates.measured")], told)]
         if not table:
             return [self.w.say("page.not_measured")]
         metrics = [m for m in _JUDGED if m in table["model"]]
         head = [self.w.say("figures.metric"), *(self.w.label("contenders", c) for c in table)]
-        rows = [[self.w.label("metrics", m), *(_mean_sd(row[m]) for row in table.values())] for m in metrics]
+        rows = [[self.w.label("metrics", m), *(mean_sd(m, row[m]) for row in table.values())] for m in metrics]
         split = self.spec.split
         group = self.w.label("entities", split.group.removesuffix("_id"))
         said = [
             self._interval(table["model"]),
-            self.say("figures.list", k=_count(self.report.get("pooled", {}).get("k"))),
+            self.say("figures.list", k=count(self.report.get("pooled", {}).get("k"))),
             self.say("figures.protocol", folds=split.folds, repeats=split.repeats, group=group),
             self.say("figures.decided"),
         ]
-        return [self.w.say("figures.table_head"), Table(head, rows), Points([s for s in said if s])]
+        beside = Table(head, rows, caption=self.w.say("figures.table_head"))
+        return [beside, Points([s for s in said if s]), self.w.say("meanings.lead"), meanings(metrics, self.w)]
 
     def _interval(self, own: Mapping[str, Any]) -> str:
         bounds = self.report.get("average_precision_interval")
         if not bounds:
             return ""
-        value = _figure(own["average_precision"][0])
-        return self.say("figures.interval", value=value, low=_figure(bounds[0]), high=_figure(bounds[1]))
+        value = plain(own["average_precision"][0])
+        return self.say("figures.interval", value=value, low=plain(bounds[0]), high=plain(bounds[1]))
 
     def _later(self) -> list[Block]:
+        if self.unlabelled:
+            return []
         held = self.report.get("holdout") or {}
         if not held.get("metrics"):
-            return [self.w.say("page.not_measured"), *self._original([r] if (r := held.get("reason")) else [])]
+            return [self.w.say("page.not_measured"), *quoted([r] if (r := held.get("reason")) else [], self.w)]
         figures = held["metrics"]
         metrics = [m for m in _JUDGED if m in figures["model"]]
         head = [self.w.say("figures.metric"), *(self.w.label("contenders", c) for c in figures)]
-        rows = [[self.w.label("metrics", m), *(_figure(own[m]) for own in figures.values())] for m in metrics]
-        counts = {k: _count(held[k]) for k in ("train", "test", "positives")}
+        rows = [[self.w.label("metrics", m), *(of_metric(m, own[m]) for own in figures.values())] for m in metrics]
+        counts = {k: count(held[k]) for k in ("train", "test", "positives")}
         return [self.say("figures.holdout", cut=held["cut"], **counts), Table(head, rows)]
 
     def _calibration(self) -> list[Block]:
         rows = self.report.get("reliability", ())
+        if self.unlabelled:
+            return [self.w.say("page.no_probability")]
         if not rows:
             return [self.w.say("page.not_measured")]
-        head = [self.w.say(f"calibration.{c}") for c in ("predicted", "found", "rows")]
-        told = [[_share(r["predicted"]), _share(r["found"]), _count(r["n"])] for r in rows]
+        head = [self.w.say(f"calibration.{c}") for c in ("part", "rows", "predicted", "found")]
+        ends = {1: "lowest", len(rows): "highest"}
+        told = [
+            [self.w.say(f"calibration.{ends.get(i, 'between')}", i=i), count(r["n"]), share(r["predicted"])]
+            + [share(r["found"])]
+            for i, r in enumerate(rows, 1)
+        ]
         counts = self.report.get("counts", {})
-        share = counts["positive"] / counts["labelled"] if counts.get("labelled") else None
-        base = [] if share is None else [self.say("calibration.share", share=_share(share))]
-        return [self.say("calibration.lead"), Table(head, told, words=0), *base]
+        at_fault = counts["positive"] / counts["labelled"] if counts.get("labelled") else None
+        base = [] if at_fault is None else [self.say("calibration.share", share=share(at_fault))]
+        return [self.say("calibration.lead"), Table(head, told), *base]
 
-    def _tested(self, part: Callable[..., list[Block]], *more: str) -> list[Block]:
+    def _tested(self, part: Callable[..., list[Block]]) -> list[Block]:
         """A part of the latest backtest; without one it was not measured."""
+        if self.unlabelled:
+            return [self.w.say("page.no_outcomes")]
         found = self.facts.backtest
-        return part(found, self.w, *more) if found else [self.w.say("page.no_backtest", name=self.model.name)]
+        return (
+            part(found, self.w, self.spec.entity) if found else [self.w.say("page.no_backtest", name=self.model.name)]
+        )
 
     # --- signals ------------------------------------------------------------------------------------------
 
@@ -229,20 +243,15 @@ class _Card:
             return [self.w.say("page.not_measured")]
         signs = dict(zip(self.model.names, self.model.monotone, strict=True))
         ways = {1: "up", -1: "down", 0: "either"}
-        head = [self.w.say(f"drivers.{c}") for c in ("figure", "id", "direction", "weight")]
+        head = [self.w.say(f"drivers.{c}") for c in ("figure", "direction", "weight")]
         rows = [
-            [self._title(name), name, self.w.say(f"drivers.{ways[signs.get(name, 0)]}"), f"{weight:.3f}"]
+            [titled(self._title(name), name), self.w.say(f"drivers.{ways[signs.get(name, 0)]}"), plain(weight)]
             for name, weight in self._top
         ]
-        return [self.say("drivers.lead_unlabelled" if self.unlabelled else "drivers.lead"), Table(head, rows, words=3)]
+        return [self.say("drivers.lead_unlabelled" if self.unlabelled else "drivers.lead"), Table(head, rows, words=2)]
 
     def _title(self, name: str) -> str:
-        """The signal's title, and where among its peers the column says that it stands."""
-        for suffix in ("peer_z", "peer_percentile"):
-            if name.endswith(f".{suffix}"):
-                return self.w.say(f"drivers.{suffix}", title=self._title(name.removesuffix(f".{suffix}")))
-        signal = self.facts.signals.get(name)
-        return signal.title[self.w.locale] if signal else name
+        return title_of(name, self.facts.signals, self.w)
 
     def _blind_spots(self) -> list[Block]:
         bases = dict.fromkeys(n.removesuffix(".peer_z").removesuffix(".peer_percentile") for n, _ in self._top)
@@ -253,30 +262,28 @@ class _Card:
     def _blind_spot(self, name: str) -> str:
         signal = self.facts.signals.get(name)
         spots = signal.blind_spots if signal else {}
-        return spots.get(self.w.locale) or spots.get("en", "")
+        said = spots.get(self.w.locale) or spots.get("en", "")
+        # Docstrings name other signals by their ids.
+        return self.w.printed(_ID.sub(lambda found: self._title(found[1]), said))
 
     # --- limits -------------------------------------------------------------------------------------------
 
     def _limits(self) -> list[Block]:
-        told = [self.say("limits.biased"), self.say("limits.late")]
+        told = [self.say(f"limits.{k}") for k in (("rare", "usual") if self.unlabelled else ("biased", "late"))]
         positive = self.report.get("counts", {}).get("positive")
-        if positive is not None and positive < _FEW_POSITIVES:
-            told.append(self.say("limits.few", positive=_count(positive)))
+        if not self.unlabelled and positive is not None and positive < _FEW_POSITIVES:
+            told.append(self.say("limits.few", positive=count(positive)))
         if skipped := list(self.report.get("skipped", ())):
             names = skipped[:_LISTED]
             if len(skipped) > _LISTED:
                 names.append(self.w.say("limits.more", count=len(skipped) - _LISTED))
             told.append(self.say("limits.skipped", count=len(skipped), names=self.w.join(names)))
-        return [Points(told), *self._original(self.report.get("remarks", ()))]
+        return [Points(told), *quoted(self.report.get("remarks", ()), self.w)]
 
     def _gates(self) -> list[Block]:
         """Judged anew: the model carries its gates and what was measured."""
-        head = [self.w.say(f"gates.{k}") for k in ("condition", "measured", "verdict")]
-        rows = [
-            [g.condition, _figure(g.measured), self.w.say("gates.yes" if g.holds else "gates.no")]
-            for g in judge(self.spec, self.model.metrics)
-        ]
-        return [Table(head, rows)] if rows else [self.w.say("page.not_measured")]
+        gates = judge(self.spec, self.model.metrics)
+        return [self.say("gates.lead"), gate_table(gates, self.w)] if gates else [self.w.say("page.not_measured")]
 
     def _made(self) -> list[Block]:
         m, made = self.model, self.facts.environment
@@ -300,7 +307,7 @@ def history(changes: Sequence[Mapping[str, Any]], words: Words) -> list[Block]:
     head = [words.say(f"history.{c}") for c in ("when", "what", "by", "approved_by", "reason")]
     rows = [
         [
-            c["at"][:16].replace("T", " "),
+            moment(c["at"]),
             words.say(f"history.{c['kind']}", version=c["version"], before=c["before"] or NOT_KNOWN),
             *(c[k] or NOT_KNOWN for k in ("by", "approved_by", "reason")),
         ]
@@ -313,21 +320,3 @@ def _blocks(found: Sequence[Any]) -> Sequence[Block]:
     """A section's blocks; sentences of the words file make one list."""
     all_said = len(found) > 1 and all(isinstance(f, str) for f in found)
     return [Points(list(found))] if all_said else list(found)
-
-
-def _mean_sd(pair: Sequence[float | None]) -> str:
-    return f"{_figure(pair[0])} ± {_figure(pair[1])}"
-
-
-def _figure(value: float | None) -> str:
-    if value is None or value != value:
-        return NOT_KNOWN
-    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3f}"
-
-
-def _share(value: float) -> str:
-    return f"{value:.1%}"
-
-
-def _count(value: int | None) -> str:
-    return NOT_KNOWN if value is None else f"{value:,}"

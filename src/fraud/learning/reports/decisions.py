@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from fraud.learning.reports.conditions import failed, gate_table
 from fraud.learning.reports.documents import (
     NOT_KNOWN,
     Block,
@@ -15,9 +16,13 @@ from fraud.learning.reports.documents import (
     Section,
     Table,
     Words,
+    moment,
+    quoted,
     to_html,
     to_markdown,
 )
+from fraud.learning.reports.numbers import count, of_metric, signed_metric
+from fraud.learning.validation.gates import GateResult
 from fraud.signals.definition import LOCALES
 
 __all__ = ["decision_files", "decision_page"]
@@ -60,8 +65,9 @@ def decision_page(decision: Mapping[str, Any], entity: str, locale: str) -> Docu
 
 
 def _refusals(decision: Mapping[str, Any], w: Words) -> list[Block]:
-    told = [_refusal(f, w) for f in decision["refusals"]]
-    return [Points(told)] if told else []
+    gates = {g["said"]: failed(_result(g), w) for g in decision["gates"]}
+    told = [gates.get(f["detail"]) or _refusal(f, w) for f in decision["refusals"]]
+    return [Points(told), w.say("decision.again")] if told else []
 
 
 def _refusal(fault: Mapping[str, Any], w: Words) -> str:
@@ -69,13 +75,14 @@ def _refusal(fault: Mapping[str, Any], w: Words) -> str:
     part, _, metric = fault["where"].partition("/")
     if not w.has(f"refused.{part}_{fault['code']}"):
         return str(fault["detail"])
-    return w.say(f"refused.{part}_{fault['code']}", metric=w.label("metrics", metric), detail=fault["detail"])
+    return w.say(f"refused.{part}_{fault['code']}", metric=w.label("metrics", metric))
 
 
 def _people(decision: Mapping[str, Any], w: Words) -> list[Block]:
     reason = decision["reason"] or w.say("decision.no_reason")
     rows = [(k, decision[k] or NOT_KNOWN) for k in ("by", "approved_by")]
-    rows.append(("at", _moment(decision["at"])))
+    rows.append(("at", moment(decision["at"])))
+    # What people wrote stands as they wrote it.
     return [Pairs([(w.say(f"decision.{k}"), v) for k, v in rows]), f"{w.say('decision.reason')}{w.colon}{reason}"]
 
 
@@ -83,22 +90,23 @@ def _comparison(decision: Mapping[str, Any], entity: str, w: Words) -> list[Bloc
     found = decision["comparison"]
     if not found:
         note = decision["note"]
-        return [w.say("protocol.none"), *([Points([note[:1].upper() + note[1:]], original=True)] if note else [])]
+        # The note of a first version says what the sentence says.
+        return [w.say("protocol.none"), *quoted([_capital(note)] if decision["champion"] and note else [], w)]
     names = ("entities_plural", "counters")
     places = dict(zip(("entities", "counter"), (w.label(n, entity) for n in names), strict=True))
     who = "both" if len(found["refitted"]) > 1 else (found["refitted"] or ("both",))[0]
-    counts = {k: f"{found[k]:,}" for k in ("rows", "decided", "positive", "per_week")}
+    counts = {k: count(found[k]) for k in ("rows", "decided", "positive", "per_week")}
     return [
         w.say(f"protocol.{found['protocol']}", cut=found["cut"], refitted=w.say(f"protocol.{who}")),
         w.say("decision.rows", **places, **counts),
         w.say("decision.level"),
-        Table(_head(w), [_row(d, w) for d in found["differences"]]),
+        Table(_head(w), [_row(d, w) for d in found["differences"]], words=2),
         Pairs([(w.say("decision.data"), found["data_digest"])], code=True),
     ]
 
 
 def _head(w: Words) -> list[str]:
-    own = [w.say(f"decision.{k}") for k in ("champion", "challenger", "difference", "interval", "verdict")]
+    own = [w.say(f"decision.{k}") for k in ("verdict", "champion", "challenger", "difference", "interval")]
     return [w.say("figures.metric"), *own]
 
 
@@ -107,21 +115,24 @@ def _row(d: Mapping[str, Any], w: Words) -> list[str]:
     verdict = {"better": "better", "worse": "worse", "no different": "same"}.get(d["verdict"], "unknown")
     return [
         title if d["judged"] else w.say("decision.only_told", metric=title),
-        _figure(d["champion"]),
-        _figure(d["challenger"]),
-        _signed(d["difference"]),
-        f"{_signed(d['low'])} … {_signed(d['high'])}",
         w.say(f"decision.{verdict}"),
+        *(of_metric(d["metric"], d[k]) for k in ("champion", "challenger")),
+        signed_metric(d["metric"], d["difference"]),
+        w.say("backtest.to", **{k: signed_metric(d["metric"], d[k]) for k in ("low", "high")}),
     ]
 
 
 def _gates(decision: Mapping[str, Any], w: Words) -> list[Block]:
-    head = [w.say(f"gates.{k}") for k in ("condition", "measured", "verdict")]
-    rows = [
-        [g["condition"], _figure(g["measured"]), w.say("gates.yes" if g["holds"] else "gates.no")]
-        for g in decision["gates"]
-    ]
-    return [Table(head, rows)] if rows else []
+    gates = [_result(g) for g in decision["gates"]]
+    return [w.say("gates.lead"), gate_table(gates, w)] if gates else []
+
+
+def _result(gate: Mapping[str, Any]) -> GateResult:
+    return GateResult(gate["condition"], gate["measured"], gate["holds"], gate["alarm"])
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _versions(old: Mapping[str, Any] | None, new: Mapping[str, Any], w: Words) -> list[Block]:
@@ -138,17 +149,3 @@ def _versions(old: Mapping[str, Any] | None, new: Mapping[str, Any], w: Words) -
             ]
             blocks.append(Pairs(rows, code=True))
     return blocks
-
-
-def _moment(text: str) -> str:
-    """A time to the minute with its zone."""
-    zone = text[-6:]
-    return f"{text[:10]} {text[11:16]} {'UTC' if zone == '+00:00' else zone}"
-
-
-def _figure(value: float | None) -> str:
-    return NOT_KNOWN if value is None or value != value else f"{value:.4f}"
-
-
-def _signed(value: float | None) -> str:
-    return NOT_KNOWN if value is None or value != value else f"{value:+.4f}"

@@ -2,21 +2,40 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
+from string import Formatter
 from typing import Any
 
 from fraud.errors import InputError
+from fraud.learning.reports.numbers import NOT_KNOWN
 from fraud.signals.definition import LOCALES
 from fraud.signals.words import full_width
 
-__all__ = ["Block", "Document", "Figure", "Pairs", "Points", "Section", "Table", "Words", "to_html", "to_markdown"]
+__all__ = [
+    "NOT_KNOWN",
+    "Block",
+    "Document",
+    "Figure",
+    "Pairs",
+    "Points",
+    "Section",
+    "Table",
+    "Words",
+    "moment",
+    "quoted",
+    "to_html",
+    "to_markdown",
+]
 
 _TEMPLATES = Path(__file__).parent / "templates"
-NOT_KNOWN = "–"
+# Sentences of the engine that are on file in English alone, with how other languages say them.
+_TOLD = "told"
+_DAY = re.compile(r"\b\d{4}-\d\d(?:-\d\d)?\b")
 
 
 @dataclass(frozen=True)
@@ -39,11 +58,15 @@ class Pairs:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows under a head; every column but the first `words` holds figures."""
+    """Rows under a head; every column but the first `words` holds figures.
+
+    After a line break in a column of figures stand the bounds of the figure, in the first column an id.
+    """
 
     head: Sequence[str]
     rows: Sequence[Sequence[str]]
     words: int = 1
+    caption: str = ""
     kind: str = "table"
 
 
@@ -97,8 +120,24 @@ class Words:
     def say(self, where: str, **places: object) -> str:
         """The text at `section.key` with its places filled."""
         section, key = where.split(".", 1)
-        said = str(_texts()[section][key][self.locale]).format(**places)
-        return full_width(said) if self.locale == "zh" else said
+        return self.printed(str(_texts()[section][key][self.locale]).format(**places))
+
+    def printed(self, text: str) -> str:
+        """A text of the catalogue or of a person in the punctuation of the language."""
+        return full_width(text) if self.locale == "zh" else text
+
+    def told(self, text: str) -> str | None:
+        """A sentence that the engine wrote in English, in this language; None where it has no words for it."""
+        bare = text.strip().rstrip(".")
+        if self.locale == "en":
+            return bare
+        for key, pattern in _patterns().items():
+            if found := pattern.fullmatch(bare):
+                places = found.groupdict()
+                names = {"entity": "entities", "counter": "counters"}
+                own = {p: self.label(names[p], places["entity"]) for p in names if "entity" in places}
+                return self.say(f"{_TOLD}.{key}", **{**places, **own})
+        return None
 
     def has(self, where: str) -> bool:
         """Whether there is a text at `section.key`."""
@@ -133,9 +172,51 @@ def _texts() -> Mapping[str, Any]:
     return merged
 
 
+def quoted(texts: Sequence[str], w: Words) -> list[Block]:
+    """Sentences of the engine in the reader's language; those that are in English alone are marked as quoted."""
+    said = {text: w.told(text) for text in texts}
+    own = Points([_ended(told, w) for told in said.values() if told])
+    foreign = Points([_ended(text, Words("en")) for text, told in said.items() if not told], original=True)
+    blocks: list[Block] = [own] if own.items else []
+    if foreign.items:
+        blocks += [w.say("page.original"), foreign]
+    return blocks
+
+
+def _ended(text: str, w: Words) -> str:
+    return text[:1].upper() + text[1:].rstrip(".。") + ("。" if w.locale == "zh" else ".")
+
+
+def moment(text: str) -> str:
+    """A time of ISO 8601 to the minute with its zone.
+
+    >>> moment("2026-01-02T03:04:05.000+00:00")
+    '2026-01-02 03:04 UTC'
+    """
+    zone = text[-6:] if text[-6:-5] in "+-" and text[-3:-2] == ":" else ""
+    return f"{text[:10]} {text[11:16]} {'UTC' if zone == '+00:00' else zone}".rstrip()
+
+
+@lru_cache(maxsize=1)
+def _patterns() -> Mapping[str, re.Pattern[str]]:
+    """What recognises each sentence of the engine, by its key; places are groups."""
+    return {key: re.compile(_pattern(both["en"])) for key, both in _texts()[_TOLD].items()}
+
+
+def _pattern(text: str) -> str:
+    parts, seen = [], set()
+    for literal, place, _, _ in Formatter().parse(text):
+        parts.append(re.escape(literal))
+        if place:
+            parts.append(f"(?P={place})" if place in seen else f"(?P<{place}>.+?)")
+            seen.add(place)
+    return "".join(parts)
+
+
 def to_html(document: Document) -> str:
     """The document as one page without scripts or outside assets."""
-    return str(_template().render(d=document, on_page=Words(document.lang).say("page.contents")))
+    w = Words(document.lang)
+    return str(_template().render(d=document, on_page=w.say("page.contents"), colon=w.colon))
 
 
 @lru_cache(maxsize=1)
@@ -144,33 +225,47 @@ def _template() -> Any:
 
     loader = FileSystemLoader(_TEMPLATES)
     options: dict[str, Any] = {"autoescape": True, "undefined": StrictUndefined}
-    return Environment(loader=loader, trim_blocks=True, lstrip_blocks=True, **options).get_template("paper.html.j2")
+    environment = Environment(loader=loader, trim_blocks=True, lstrip_blocks=True, **options)
+    environment.filters["days"] = _with_days
+    return environment.get_template("paper.html.j2")
+
+
+def _with_days(text: str) -> str:
+    """The text with every day in one piece: a line that ends within `2025-01-` makes a reader stumble."""
+    from markupsafe import Markup, escape
+
+    return Markup(_DAY.sub(r'<span class="day">\g<0></span>', str(escape(text))))
 
 
 def to_markdown(document: Document) -> str:
     """The document as Markdown."""
-    state = " · ".join(text for text, _ in document.pills)
+    state, colon = " · ".join(text for text, _ in document.pills), Words(document.lang).colon
     parts = [f"# {document.title}", *([f"**{state}**"] if state else []), document.lead]
     parts.append(f"> **{document.notice[0]}** {document.notice[1]}")
     for section in document.sections:
-        parts += [f"## {section.heading}", *(_markdown(b) for b in section.blocks)]
+        parts += [f"## {section.heading}", *(_markdown(b, colon) for b in section.blocks)]
     return "\n\n".join(p for p in parts if p) + "\n"
 
 
-def _markdown(block: Block) -> str:
+def _markdown(block: Block, colon: str) -> str:
     if isinstance(block, str):
         return block
     if isinstance(block, Points):
         return "\n".join(f"- {item}" for item in block.items)
     if isinstance(block, Pairs):
         mark = "`" if block.code else ""
-        return "\n".join(f"- {name}: {mark}{value}{mark}" for name, value in block.rows)
+        return "\n".join(f"- {name}{colon}{mark}{value}{mark}" for name, value in block.rows)
     if isinstance(block, Figure):
-        return f"*{block.caption}*"
+        return f"*{block.caption}*" if block.caption else ""
     figures = len(block.head) - block.words
     lines = [block.head, ["---"] * block.words + ["---:"] * figures, *block.rows]
-    return "\n".join("| " + " | ".join(_cell(c) for c in cells) + " |" for cells in lines)
+    rows = "\n".join(
+        "| " + " | ".join(_cell(c, i == 0 or i >= block.words) for i, c in enumerate(cells)) + " |" for cells in lines
+    )
+    return f"**{block.caption}**\n\n{rows}" if block.caption else rows
 
 
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ")
+def _cell(text: str, two: bool) -> str:
+    value, _, more = text.partition("\n")
+    shown = f"{value} ({more})" if two and more and not more.startswith("±") else text.replace("\n", " ")
+    return shown.replace("|", "\\|")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from math import isfinite
-
+from fraud.explaining.wording import Wording
 from fraud.learning.monitoring.drift import Check, Monitoring, Share, Shift
 from fraud.learning.monitoring.recipe import Recipe
 from fraud.learning.reports.documents import NOT_KNOWN, Block, Document, Figure, Pairs, Points, Section, Table, Words
 from fraud.learning.reports.drawings import Bounded, interval_chart
+from fraud.learning.reports.numbers import count, plain, share
 from fraud.signals.catalogue import Catalogue
 
 __all__ = ["monitor_document", "monitor_summary"]
@@ -28,6 +28,7 @@ def monitor_summary(found: Monitoring, catalogue: Catalogue, recipe: Recipe, loc
 class _Report:
     def __init__(self, found: Monitoring, catalogue: Catalogue, recipe: Recipe, words: Words) -> None:
         self.f, self.catalogue, self.recipe, self.w = found, catalogue, recipe, words
+        self.figures = Wording(words.locale)
         self.names = {"entities": words.label("entities_plural", found.model.spec.entity)}
 
     def say(self, where: str, **places: object) -> str:
@@ -37,8 +38,10 @@ class _Report:
     def document(self) -> Document:
         f = self.f
         last = f"{f.period.until:%Y-%m-%d}"
+        todo = [self.say(f"_do.{c.name}") for c in f.loud] or [self.say("_do.nothing")]
         parts: dict[str, list[Block]] = {
-            "short": [Points(self.summary)],
+            "short": [Points([*self._known(), *self.summary])],
+            "do": [Points(todo)],
             "hits": self._hits(),
             "scores": self._scores(),
             "features": self._features(),
@@ -73,6 +76,12 @@ class _Report:
         quiet = {"alerts_low"} if not self.f.check("alerts_low").loud else {"alerts_high"}
         return [self._sentence(c) for c in self.f.checks if c.name not in quiet]
 
+    def _known(self) -> list[str]:
+        """A warning when the model has learned from the period that it is judged by."""
+        fitted_until = self.f.origin.until[:10]
+        seen = f"{self.f.period.since:%Y-%m-%d}" < fitted_until
+        return [self.say(".inside", until=fitted_until)] if seen else []
+
     def _sentence(self, check: Check) -> str:
         state = "unknown" if not check.known else "loud" if check.loud else "ok"
         return self.say(f"_said.{check.name}_{state}", **self._places(check))
@@ -86,23 +95,23 @@ class _Report:
             "of": len(f.shifts),
             "changed": sum(s.changed for s in f.shifts),
             "names": gone if check.name == "missing_rise" else named,
-            "weight": _share(f.drifted_weight),
-            "index": _plain(f.score_index),
+            "weight": share(f.drifted_weight),
+            "index": plain(f.score_index),
             "limit": f"{check.limit:g}",
-            "alerts": _count(f.alerts),
-            "capacity": _count(f.alerts_expected),
+            "alerts": count(f.alerts),
+            "capacity": count(f.alerts_expected),
             "decided": f"{h.decided:,}",
-            "found": _share(h.found),
+            "found": share(h.found),
             "bounds": self._bounds(h.low, h.high),
-            "expected": _share(h.expected),
+            "expected": share(h.expected),
             "expected_bounds": self._bounds(h.expected_low, h.expected_high),
-            "days": _count(f.delay[0]),
-            "before": _count(f.delay_then[0]),
+            "days": count(f.delay[0]),
+            "before": count(f.delay_then[0]),
             "pending": f"{f.period.pending:,}",
         }
 
     def _bounds(self, low: float, high: float) -> str:
-        return self.say(".to", low=_share(low), high=_share(high))
+        return self.say(".to", low=share(low), high=share(high))
 
     # --- parts --------------------------------------------------------------------------------------------
 
@@ -145,9 +154,10 @@ class _Report:
 
     def _shift_row(self, s: Shift) -> list[str]:
         state = "gone" if s.gone else "changed" if s.changed else "same"
-        arrow = f"{_figure(s.median_then)} → {_figure(s.median_now)}"
-        missing = f"{_share(s.missing_then)} → {_share(s.missing_now)}"
-        figures = [_plain(s.index), _plain(s.chance), _share(s.weight), arrow, missing]
+        unit = self.catalogue[s.signal].unit if s.feature == s.signal else ""
+        arrow = " → ".join(self.figures.quantity(v, unit) for v in (s.median_then, s.median_now))
+        missing = f"{share(s.missing_then)} → {share(s.missing_now)}"
+        figures = [plain(s.index), plain(s.chance), share(s.weight), arrow, missing]
         return [self._title(s), self.say(f"_states.{state}"), *figures]
 
     def _limits(self) -> list[Block]:
@@ -156,8 +166,13 @@ class _Report:
             for name, t in self.recipe.limits.items()
         ]
         grounds = [
-            f"{self.say(f'_checks.{name}')}{self.w.colon}{t.why(self.w.locale)} ({t.source})"
-            for name, t in self.recipe.limits.items()
+            self.say(
+                "_texts.ground",
+                check=self.say(f"_checks.{n}"),
+                why=t.why(self.w.locale),
+                source=t.origin(self.w.locale),
+            )
+            for n, t in self.recipe.limits.items()
         ]
         head = [self._column(n) for n in ("check", "from", "limit")]
         return [self.say("_texts.limits"), Table(head, rows, words=2), Points(grounds, original=not self._told_here)]
@@ -187,11 +202,11 @@ class _Report:
         """The title of the signal, of whom it speaks, and which figure of it the feature is."""
         suffix = shift.feature.removeprefix(shift.signal).lstrip(".")
         signal = self.catalogue[shift.signal]
-        title = signal.title.get(self.w.locale, shift.signal)
+        title = self.w.printed(signal.title.get(self.w.locale, shift.signal))
         title = shift.signal if "{" in title else title
         if signal.entity != self.f.model.spec.entity:
             title = f"{title} · {self.w.label('entities', signal.entity)}"
-        return f"{title} ({self.say(f'_suffixes.{suffix}')})" if suffix else title
+        return self.w.printed(f"{title} ({self.say(f'_suffixes.{suffix}')})") if suffix else title
 
     def _drawn(self, caption: str, dots: list[Bounded], axis: str) -> Figure:
         title = self._column(axis)
@@ -206,25 +221,7 @@ class _Report:
         return [
             self.say(".band", band=s.label),
             f"{s.n:,}",
-            _share(s.expected),
-            _share(s.found),
+            share(s.expected),
+            share(s.found),
             self._bounds(s.low, s.high),
         ]
-
-
-def _share(value: float) -> str:
-    return f"{value:.1%}" if isfinite(value) else NOT_KNOWN
-
-
-def _plain(value: float) -> str:
-    return f"{value:.3f}" if isfinite(value) else NOT_KNOWN
-
-
-def _figure(value: float) -> str:
-    if not isfinite(value):
-        return NOT_KNOWN
-    return (f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}").replace("-", "\N{MINUS SIGN}")
-
-
-def _count(value: float) -> str:
-    return f"{value:,.0f}" if isfinite(value) else NOT_KNOWN

@@ -3,29 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
-from fraud.explaining.charts import to_svg
 from fraud.learning.metrics import BASELINES
 from fraud.learning.reports.documents import Words
+from fraud.learning.reports.drawings import Drawing, bar_chart, line_chart, reliability_chart, strip_chart
 from fraud.learning.reports.training import TrainingReport
 from fraud.learning.validation.evaluation import MODEL
 
 __all__ = ["figures"]
 
 _POINTS = 200
-_SIZE = {"width": 520, "height": 260}
-# Pixels of a bar with its name, and of the longest name.
-_STEP, _NAME = 19, 280
+_TOP = 20
 
 
 def figures(report: TrainingReport, locale: str = "en") -> dict[str, str]:
-    """SVG texts by file stem, with axes and titles in one language."""
+    """SVG texts by file stem, with axes and captions in one language; each knows its form for narrow pages."""
     plots = _Plots(report, Words(locale))
     made = plots.all if len(report.evaluation.labels) else {"importance": plots.importance}
-    return {name: to_svg(make()) for name, make in made.items()}
+    caption = {name: plots.say(f"title_{name}") for name in made}
+    return {name: Drawing(make(False), make(True), caption[name]) for name, make in made.items()}
 
 
 class _Plots:
@@ -33,8 +31,8 @@ class _Plots:
         self._report, self._evaluation, self._words = report, report.evaluation, words
 
     @property
-    def all(self) -> dict[str, Callable[[], Any]]:
-        """What draws each figure."""
+    def all(self) -> dict[str, Callable[[bool], str]]:
+        """What draws each figure, wide or narrow."""
         return {
             "precision_recall": self.precision_recall,
             "reliability": self.reliability,
@@ -43,65 +41,46 @@ class _Plots:
             "folds": self.folds,
         }
 
-    def precision_recall(self) -> Any:
+    def precision_recall(self, narrow: bool) -> str:
         """How many of the first are positive, as the list grows."""
         labels, _ = self._ordered()
         hits = np.cumsum(labels)
-        rows = [{"x": float(hits[i] / hits[-1]), "y": float(hits[i] / (i + 1))} for i in _thinned(len(labels))]
-        chart = self._chart(rows, "precision_recall").mark_line()
-        return chart.encode(x=self._axis("x", "recall"), y=self._axis("y", "precision"))
+        points = [(float(hits[i] / hits[-1]), float(hits[i] / (i + 1))) for i in _thinned(len(labels))]
+        across, up = self.say("recall"), self.say("precision")
+        return line_chart({"": points}, across, up, share=True, narrow=narrow)
 
-    def reliability(self) -> Any:
+    def reliability(self, narrow: bool) -> str:
         """What was found of what was predicted."""
-        points = self._chart([dict(r) for r in self._evaluation.reliability()], "reliability").mark_line(point=True)
-        ideal = self._chart([{"predicted": v, "found": v} for v in (0, 1)]).mark_line(strokeDash=[4, 4], color="#999")
-        axes = {"x": self._axis("predicted", "predicted"), "y": self._axis("found", "found")}
-        return points.encode(**axes) + ideal.encode(**axes)
+        points = [dict(r) for r in self._evaluation.reliability()]
+        return reliability_chart(points, self.say("predicted"), self.say("found"), narrow)
 
-    def gain(self) -> Any:
+    def gain(self, narrow: bool) -> str:
         """Which share the first n reviews find."""
         labels, amounts = self._ordered()
-        money, hits = np.cumsum(labels * amounts), np.cumsum(labels)
-        rows = [
-            {"reviewed": int(i + 1), "share": float(total[i] / (total[-1] or 1.0)), "of": self._say(name)}
-            for i in _thinned(len(labels))
-            for name, total in (("positives", hits), ("money", money))
-        ]
-        chart = self._chart(rows, "gain").mark_line()
-        return chart.encode(
-            x=self._axis("reviewed", "reviewed"),
-            y=self._axis("share", "share"),
-            color={"field": "of", "type": "nominal", "title": None},
-        )
+        totals = {"positives": np.cumsum(labels), "money": np.cumsum(labels * amounts)}
+        lines = {
+            self.say(name): [(float(i + 1), float(total[i] / (total[-1] or 1.0))) for i in _thinned(len(labels))]
+            for name, total in totals.items()
+        }
+        return line_chart(lines, self.say("reviewed"), self.say("share"), share=False, narrow=narrow)
 
-    def importance(self) -> Any:
+    def importance(self, narrow: bool) -> str:
         """The features that moved the score most."""
         unit = "score" if self._report.spec.kind == "novelty" else "log_odds"
-        rows = [{"feature": n, "moved": v} for n, v in self._report.importance[:20]]
-        chart = self._chart(rows, "importance").mark_bar().properties(height={"step": _STEP})
-        return chart.encode(x=self._axis("moved", unit), y=_names("feature"))
+        rows = [(self._report.title(n, self._words), v) for n, v in self._report.importance[:_TOP]]
+        return bar_chart(rows, self.say(unit), narrow=narrow)
 
-    def folds(self) -> Any:
+    def folds(self, narrow: bool) -> str:
         """How far the contenders spread over the folds."""
         rows = [
-            {"value": float(v), "contender": self._words.label("contenders", contender)}
-            for contender in (MODEL, *BASELINES)
-            for v in self._evaluation.values(contender, "average_precision")
+            (self._words.label("contenders", c), self._evaluation.values(c, "average_precision").tolist())
+            for c in (MODEL, *BASELINES)
         ]
-        chart = self._chart(rows, "folds").mark_point()
-        return chart.encode(x=self._axis("value", "average_precision"), y=_names("contender"))
+        return strip_chart(rows, self.say("average_precision"), narrow=narrow)
 
-    def _say(self, what: str) -> str:
+    def say(self, what: str) -> str:
+        """A word of the figures."""
         return self._words.say(f"training_plots.{what}")
-
-    def _chart(self, rows: list[dict[str, Any]], title: str = "") -> Any:
-        import altair
-
-        named = f"title_{title}"
-        return altair.Chart(altair.Data(values=rows), title=self._say(named) if title else "").properties(**_SIZE)
-
-    def _axis(self, field: str, title: str) -> dict[str, Any]:
-        return {"field": field, "type": "quantitative", "title": self._say(title)}
 
     def _ordered(self) -> tuple[np.ndarray, np.ndarray]:
         """Labels and amounts from the highest to the lowest out-of-fold probability of the first repeat."""
@@ -112,7 +91,3 @@ class _Plots:
 
 def _thinned(n: int) -> np.ndarray:
     return np.unique(np.linspace(0, n - 1, min(n, _POINTS)).astype(int))
-
-
-def _names(field: str) -> dict[str, Any]:
-    return {"field": field, "type": "nominal", "sort": None, "title": None, "axis": {"labelLimit": _NAME}}

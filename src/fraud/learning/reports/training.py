@@ -11,8 +11,8 @@ import numpy as np
 
 from fraud.learning.datasets.dataset import Dataset
 from fraud.learning.metrics import BASELINES, METRICS, share_of_list
+from fraud.learning.reports.conditions import failed, gate_table, meanings
 from fraud.learning.reports.documents import (
-    NOT_KNOWN,
     Block,
     Document,
     Figure,
@@ -20,16 +20,21 @@ from fraud.learning.reports.documents import (
     Section,
     Table,
     Words,
+    quoted,
     to_html,
     to_markdown,
 )
+from fraud.learning.reports.drawings import Drawing
+from fraud.learning.reports.features import part_name, title_of, titled
+from fraud.learning.reports.numbers import count, mean_sd, of_metric, plain, share
 from fraud.learning.spec import ModelSpec
 from fraud.learning.validation import judging
 from fraud.learning.validation.evaluation import MODEL, Evaluation
-from fraud.learning.validation.fairness import Audit, Audited, Part, audit
+from fraud.learning.validation.fairness import Audit, Audited, audit
 from fraud.learning.validation.gates import CHAMPION, Promotion
+from fraud.signals.definition import Signal
 
-__all__ = ["Titled", "TrainingReport", "columns", "heading", "ranked", "shown"]
+__all__ = ["TrainingReport", "columns", "heading"]
 
 _TOP = 20
 _SHORT = {
@@ -41,15 +46,14 @@ _SHORT = {
     "brier": "Brier score",
     "roc_auc": "ROC-AUC",
 }
-# A heading, then rows of which the first is the head.
-Titled = tuple[str, list[list[str]]]
 
 
 @dataclass(frozen=True, eq=False)
 class TrainingReport:
     """What was learned from what, how well, and beside which baselines.
 
-    `tables` are what other steps have to add: a heading, then rows of which the first is the head.
+    `tables` are what other steps have to add: a heading, then rows of which the first is the head. `signals` give
+    the features their titles; one that is not among them is named by its id.
     """
 
     spec: ModelSpec
@@ -58,6 +62,7 @@ class TrainingReport:
     promotion: Promotion
     importance: tuple[tuple[str, float], ...]
     tables: Mapping[str, Sequence[Sequence[str]]] = field(default_factory=dict)
+    signals: Mapping[str, Signal] = field(default_factory=dict)
 
     @cached_property
     def judged(self) -> judging.Judgement:
@@ -129,7 +134,7 @@ class TrainingReport:
             "reliability": [dict(r) for r in e.reliability()],
             "calibration": {"bands": judging.bands(self.judged), "months": judging.months(self.judged)},
             "fairness": self.audit.as_dict(),
-            "holdout": _holdout(e),
+            "holdout": _holdout_dict(e),
             "single_features": [list(f) for f in e.single_features[:_TOP]],
         }
 
@@ -148,14 +153,16 @@ class TrainingReport:
     def protocol_in(self, w: Words) -> str:
         """How the figures were measured, in one language."""
         s = self.spec.split
-        places = {"folds": s.folds, "repeats": s.repeats, "group": s.group, "k": self.evaluation.k}
+        group = w.label("entities", s.group.removesuffix("_id"))
+        places = {"folds": s.folds, "repeats": s.repeats, "group": group, "k": f"{self.evaluation.k:,}"}
         return w.say(f"{self.section}.protocol", **places)
 
     def places(self, w: Words) -> dict[str, object]:
         """Counts and names for the sentences."""
         entity = self.spec.entity
         counts = {name: f"{count:,}" for name, count in self.counts.items()}
-        return {**counts, "entity": w.label("entities", entity), "counter": w.label("counters", entity)}
+        names = {"entities": w.label("entities_plural", entity), "counter": w.label("counters", entity)}
+        return {**counts, **names, "entity": w.label("entities", entity)}
 
     def summary(self, w: Words) -> list[str]:
         """What stands above the tables, a sentence a line."""
@@ -172,9 +179,20 @@ class TrainingReport:
             w.say("training.rows", **self.places(w), as_of=f"{self.dataset.as_of:%Y-%m-%d}"),
             w.say("training.list", **{**self.places(w), **listed}),
             w.say("training.precision", value=f"{e.mean(MODEL, 'average_precision'):.3f}", low=low, high=high),
-            w.say("training.alias", alias=w.label("aliases", self.promotion.alias)),
+            *self.standing(w),
             *self.left_out(w),
         ]
+
+    def standing(self, w: Words) -> list[str]:
+        """The alias that it got, every gate that does not hold, and what to do next."""
+        p = self.promotion
+        told = [
+            w.say("training.alias", alias=w.label("aliases", p.alias)),
+            *(failed(g, w) for g in p.gates if not g.holds),
+        ]
+        if p.champion is not None:
+            told.append(w.say("training.next", champion=p.champion, name=self.spec.name))
+        return told
 
     @property
     def description(self) -> str:
@@ -188,41 +206,63 @@ class TrainingReport:
 
     @property
     def originals(self) -> list[str]:
-        """What gates, reviewers of alarms and the labels said, in their own words."""
-        return [*self.promotion.reasons, *self.promotion.remarks, *(f"{n}." for n in self.dataset.notes)]
+        """What reviewers of alarms and the labels said, in their own words."""
+        return [*self.promotion.remarks, *(f"{n}." for n in self.dataset.notes)]
 
-    def sections(self, w: Words) -> list[Titled]:
-        """Tables of the report."""
-        e, j = self.evaluation, self.judged
-        reliable = [[f"{r['predicted']:.3f}", f"{r['found']:.3f}", f"{r['n']:,}"] for r in e.reliability()]
+    def sections(self, w: Words) -> list[Section]:
+        """The parts of the report after its summary; the first stands above the drawings."""
+        singles = self._ranked("auc", self.evaluation.single_features, w)
         return [
-            (heading(w, "cross"), _metric_table(e, w)),
-            (heading(w, "later"), _holdout_table(e, w)),
-            self.gate_table(w),
-            (heading(w, "bands"), _calibration_table("probability", judging.bands(j), w)),
-            (heading(w, "months"), _calibration_table("month", judging.months(j), w)),
-            (heading(w, "reliability"), [columns(w, "predicted", "found", "rows"), *reliable]),
-            (heading(w, "fairness"), _audit_table(self.audit, w)),
+            Section(heading(w, "cross"), [w.say("training_leads.cross"), _metric_table(self.evaluation, w)]),
+            Section(heading(w, "meanings"), [meanings(tuple(METRICS), w)]),
+            Section(heading(w, "later"), _holdout_blocks(self.evaluation, w)),
+            self.gates_in(w),
+            Section(heading(w, "calibration"), self._calibration(w)),
+            Section(heading(w, "fairness"), [w.say("training_leads.fairness"), _audit_table(self.audit, w)]),
             *self.added,
-            (heading(w, "importance"), ranked("log_odds", self.importance, w)),
-            (heading(w, "singles"), ranked("auc", e.single_features, w)),
-            self.skipped_table(w),
+            self.importance_in("log_odds", w),
+            Section(heading(w, "singles"), [w.say("training_leads.singles"), singles]),
+            *self.skipped_in(w),
         ]
 
     @property
-    def added(self) -> list[Titled]:
+    def added(self) -> list[Section]:
         """The tables of other steps."""
-        return [(name, [list(row) for row in rows]) for name, rows in self.tables.items()]
+        return [Section(name, [Table(rows[0], rows[1:])]) for name, rows in self.tables.items() if len(rows) > 1]
 
-    def gate_table(self, w: Words) -> Titled:
+    def gates_in(self, w: Words) -> Section:
         """Every gate and alarm with what was measured."""
-        rows = [[g.condition, shown(g.measured, w), _verdict(g.holds, g.alarm, w)] for g in self.promotion.gates]
-        return heading(w, "gates"), [[*columns(w, "condition", "measured"), ""], *rows]
+        gates = self.promotion.gates
+        found: list[Block] = [w.say("gates.lead"), gate_table(gates, w)] if gates else [w.say("training.no_gates")]
+        return Section(heading(w, "gates"), found)
 
-    def skipped_table(self, w: Words) -> Titled:
-        """Signals that the data could not feed."""
-        rows = [[signal, why] for signal, why in self.dataset.skipped.items()]
-        return heading(w, "skipped"), [columns(w, "signal", "why"), *rows]
+    def importance_in(self, unit: str, w: Words) -> Section:
+        """The features that moved the score most; `unit` is the name of the column."""
+        return Section(
+            heading(w, "importance"), [w.say(f"training_leads.{unit}"), self._ranked(unit, self.importance, w)]
+        )
+
+    def skipped_in(self, w: Words) -> list[Section]:
+        """Signals that the data could not feed; empty where there are none."""
+        rows = [[titled(self.title(i, w), i), w.told(why) or why] for i, why in self.dataset.skipped.items()]
+        table = Table(columns(w, "signal", "why"), rows, words=2)
+        return [Section(heading(w, "skipped"), [w.say("training_leads.skipped"), table])] if rows else []
+
+    def title(self, feature: str, w: Words) -> str:
+        """The title of a feature, or its id."""
+        return title_of(feature, self.signals, w)
+
+    def _ranked(self, unit: str, found: Sequence[tuple[str, float]], w: Words) -> Table:
+        rows = [[titled(self.title(name, w), name), plain(value)] for name, value in found[:_TOP]]
+        return Table(columns(w, "feature", unit), rows)
+
+    def _calibration(self, w: Words) -> list[Block]:
+        bands, months = judging.bands(self.judged), judging.months(self.judged)
+        return [
+            w.say("training_leads.calibration"),
+            _calibration_table("bands", "probability", bands, w),
+            _calibration_table("months", "month", months, w),
+        ]
 
     def to_text(self) -> str:
         """The summary and the table of the cross-validation, for a terminal."""
@@ -238,30 +278,26 @@ class TrainingReport:
     def document(self, figures: Iterable[str] = (), locale: str = "en") -> Document:
         """The report as a document in one language; `figures` are SVG texts."""
         w, alias = Words(locale), self.promotion.alias
-        drawn: list[Block] = [Figure("", svg) for svg in figures]
-        said = self.summary(w)
-        tables = [Section(title, [Table(rows[0], rows[1:])]) for title, rows in self.sections(w) if len(rows) > 1]
+        drawn: list[Block] = [_drawn(svg) for svg in figures]
+        said, sections = self.summary(w), self.sections(w)
+        holds = self.promotion.holds
         return Document(
             lang=w.lang,
             kicker=w.say(f"{self.section}.kicker"),
-            title=self.spec.title.get(w.locale) or self.spec.name,
+            title=w.printed(self.spec.title.get(w.locale) or self.spec.name),
             lead=said[0],
             notice=(w.say("training.notice"), w.say(f"{self.section}.read_as")),
             sections=[
-                Section(heading(w, "short"), [Points([*said[1:], self.protocol_in(w)]), *self._quoted(w)]),
-                *tables[:1],
+                Section(heading(w, "short"), [Points([*said[1:], self.protocol_in(w)]), *quoted(self.originals, w)]),
+                *sections[:1],
                 *([Section(heading(w, "figures"), drawn)] if drawn else []),
-                *tables[1:],
+                *sections[1:],
             ],
-            pills=[(w.label("aliases", alias), "good" if alias == CHAMPION else "bad")],
+            pills=[
+                (w.label("aliases", alias), "good" if alias == CHAMPION else ""),
+                (w.say(f"gates.{'hold' if holds else 'fail'}"), "good" if holds else "bad"),
+            ],
         )
-
-    def _quoted(self, w: Words) -> list[Block]:
-        """What has no words of its own, marked as English on a page in another language."""
-        said, foreign = self.originals, w.locale != "en"
-        if not said:
-            return []
-        return [*([w.say("page.original")] if foreign else []), Points(said, original=foreign)]
 
     def to_markdown(self, locale: str = "en") -> str:
         """The report as Markdown."""
@@ -282,40 +318,34 @@ def columns(w: Words, *names: str) -> list[str]:
     return [w.say(f"training_columns.{name}") for name in names]
 
 
-def shown(value: float | None, w: Words) -> str:
-    """A figure as the reports write it."""
-    return w.say("training.not_measured") if value is None or not np.isfinite(value) else _figure(value)
-
-
-def ranked(unit: str, found: Sequence[tuple[str, float]], w: Words) -> list[list[str]]:
-    """The first features of a ranking; `unit` is the name of its column."""
-    return [columns(w, "feature", unit), *([name, f"{value:.3f}"] for name, value in found[:_TOP])]
+def _drawn(svg: str) -> Figure:
+    return Figure(svg.caption, svg, svg.narrow) if isinstance(svg, Drawing) else Figure("", svg)
 
 
 def _contenders() -> tuple[str, ...]:
     return (MODEL, *BASELINES)
 
 
-def _metric_table(e: Evaluation, w: Words) -> list[list[str]]:
-    rows = [[w.label("contenders", c), *(_mean_sd(e.mean(c, m), e.sd(c, m)) for m in METRICS)] for c in _contenders()]
-    return _turned([["", *(w.label("metrics", m) for m in METRICS)], *rows])
-
-
-def _turned(table: Sequence[Sequence[str]]) -> list[list[str]]:
+def _metric_table(e: Evaluation, w: Words) -> Table:
     """Metrics down, contenders across: there are fewer of these, and a page is only so wide."""
-    return [list(row) for row in zip(*table, strict=True)]
+    rows = [[w.label("metrics", m), *(mean_sd(m, (e.mean(c, m), e.sd(c, m))) for c in _contenders())] for m in METRICS]
+    return Table(_contender_head(w), rows, caption=w.say("figures.table_head"))
+
+
+def _contender_head(w: Words) -> list[str]:
+    return [w.say("figures.metric"), *(w.label("contenders", c) for c in _contenders())]
 
 
 def _across(e: Evaluation) -> str:
     """Metrics down, contenders across: it fits a terminal."""
     rows = [["", "model", *(b.replace("_", " ") for b in BASELINES)]]
-    rows += [[title, *(_mean_sd(e.mean(c, m), e.sd(c, m)) for c in _contenders())] for m, title in _SHORT.items()]
+    rows += [[title, *(_mean_sd(m, e.mean(c, m), e.sd(c, m)) for c in _contenders())] for m, title in _SHORT.items()]
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     lines = ([row[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(row[1:], widths[1:], strict=True))] for row in rows)
     return "\n".join("  ".join(line).rstrip() for line in lines)
 
 
-def _holdout(e: Evaluation) -> dict[str, Any]:
+def _holdout_dict(e: Evaluation) -> dict[str, Any]:
     h = e.holdout
     if h.metrics is None:
         return {"reason": h.reason}
@@ -329,48 +359,38 @@ def _holdout(e: Evaluation) -> dict[str, Any]:
     }
 
 
-def _holdout_table(e: Evaluation, w: Words) -> list[list[str]]:
+def _holdout_blocks(e: Evaluation, w: Words) -> list[Block]:
     h = e.holdout
     if h.metrics is None:
-        return [[w.say("training.no_holdout")], [h.reason]]
-    counts = {"train": f"{h.train:,}", "test": f"{h.test:,}", "positives": f"{h.positives:,}"}
-    head = w.say("training.decided_before", cut=h.cut, **counts)
+        return [w.say("training.no_holdout"), *quoted([h.reason] if h.reason else [], w)]
+    counts = {"train": count(h.train), "test": count(h.test), "positives": count(h.positives)}
     figures = h.metrics
-    rows = [[w.label("contenders", c), *(_figure(figures[c][m]) for m in METRICS)] for c in _contenders()]
-    return _turned([[head, *(w.label("metrics", m) for m in METRICS)], *rows])
+    rows = [[w.label("metrics", m), *(of_metric(m, figures[c][m]) for c in _contenders())] for m in METRICS]
+    return [w.say("training.decided_before", cut=h.cut, **counts), Table(_contender_head(w), rows)]
 
 
-def _verdict(holds: bool, alarm: bool, w: Words) -> str:
-    return w.say(f"training_gates.{'holds' if holds else ('alarm' if alarm else 'fails')}")
+def _mean_sd(metric: str, mean: float, sd: float) -> str:
+    return mean_sd(metric, (mean, sd)).replace("\n", " ")
 
 
-def _mean_sd(mean: float, sd: float) -> str:
-    return f"{_figure(mean)} ± {_figure(sd)}"
-
-
-def _figure(value: float) -> str:
-    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3f}"
-
-
-def _calibration_table(first: str, rows: Sequence[Mapping[str, Any]], w: Words) -> list[list[str]]:
+def _calibration_table(caption: str, first: str, rows: Sequence[Mapping[str, Any]], w: Words) -> Table:
     named = [r.get("month") or f"{r['from']:.0%} – {r['to']:.0%}" for r in rows]
     cells = [
-        [f"{r['n']:,}", f"{r['predicted']:.3f}", f"{r['found']:.3f}", f"{r['low']:.3f} – {r['high']:.3f}"] for r in rows
+        [count(r["n"]), share(r["predicted"]), share(r["found"])]
+        + [w.say("backtest.to", low=share(r["low"]), high=share(r["high"]))]
+        for r in rows
     ]
     head = columns(w, first, "rows", "predicted", "found", "bounds")
-    return [head, *([n, *c] for n, c in zip(named, cells, strict=True))]
+    return Table(head, [[n, *c] for n, c in zip(named, cells, strict=True)], caption=heading(w, caption))
 
 
-def _audit_table(found: Audit, w: Words) -> list[list[str]]:
+def _audit_table(found: Audit, w: Words) -> Table:
     """Each part of a segment: how often its cleared were on the list, beside everybody else's."""
     rows = [
-        [_part(p, w), w.say(f"backtest_verdicts.{p.verdict}"), f"{p.cleared:,}"]
-        + [f"{v:.1%}" if np.isfinite(v) else NOT_KNOWN for v in (p.cleared_rate, p.rest_rate, p.predicted, p.found)]
+        [part_name(p.segment, p.value, w), w.say(f"backtest_verdicts.{p.verdict}"), count(p.cleared)]
+        + [share(v) for v in (p.cleared_rate, p.rest_rate, p.predicted, p.found)]
         for p in found.parts
     ]
-    return [columns(w, "part", "verdict", "cleared", "cleared_rate", "rest_rate", "predicted", "found"), *rows]
-
-
-def _part(p: Part, w: Words) -> str:
-    value = w.label("values", p.value) if w.has(f"values.{p.value}") else p.value
-    return f"{w.label('backtest_segments', p.segment)}{w.colon}{value}"
+    return Table(
+        columns(w, "part", "verdict", "cleared", "cleared_rate", "rest_rate", "predicted", "found"), rows, words=2
+    )

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from fraud.learning.reports.documents import Words
-from fraud.learning.reports.training import Titled, TrainingReport, columns, heading, ranked, shown
+from fraud.learning.reports.conditions import measured, metric_title
+from fraud.learning.reports.documents import Section, Table, Words
+from fraud.learning.reports.training import TrainingReport, columns, heading
 
 __all__ = ["NoveltyReport"]
 
@@ -31,7 +32,7 @@ class NoveltyReport(TrainingReport):
         lines = [
             w.say("training_unlabelled.rows", **places),
             w.say("training_unlabelled.agree", share=f"{figures['list_stability']:.0%}"),
-            w.say("training.alias", alias=w.label("aliases", self.promotion.alias)),
+            *self.standing(w),
         ]
         if "check.base" in figures:
             shares = {"found": figures["check.precision_at_k"], "base": figures["check.base"]}
@@ -41,21 +42,22 @@ class NoveltyReport(TrainingReport):
 
     @property
     def originals(self) -> list[str]:
-        """What the gates said, in their own words; labels took no part."""
-        return [*self.promotion.reasons, *self.promotion.remarks]
+        """What reviewers of alarms said, in their own words; labels took no part."""
+        return list(self.promotion.remarks)
 
-    def sections(self, w: Words) -> list[Titled]:
-        """Tables of the report."""
+    def sections(self, w: Words) -> list[Section]:
+        """The parts of the report after its summary; the first stands above the drawings."""
+        known = Table(columns(w, "figure", "measured"), self._figures(w))
         return [
-            (heading(w, "known"), [columns(w, "figure", "measured"), *self._figures(w)]),
-            self.gate_table(w),
+            Section(heading(w, "known"), [known]),
+            self.gates_in(w),
             *self.added,
-            (heading(w, "importance"), ranked("score", self.importance, w)),
-            self.skipped_table(w),
+            self.importance_in("score", w),
+            *self.skipped_in(w),
         ]
 
     def _figures(self, w: Words) -> list[list[str]]:
-        return [[w.label("metrics", k.replace(".", "_")), shown(v, w)] for k, v in self.evaluation.summary.items()]
+        return [[metric_title(k, w), measured(f"{k} >= 0", v, w)] for k, v in self.evaluation.summary.items()]
 
     def as_dict(self) -> dict[str, Any]:
         """The whole report as JSON types."""

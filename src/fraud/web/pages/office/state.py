@@ -73,14 +73,11 @@ def _card(entity: str, runtime: Runtime, words: Words) -> dict[str, Any]:
 def metrics_of(model: FittedModel, words: Words) -> list[tuple[str, str]]:
     """The figures of a model that its papers have words for, as they are read."""
     from fraud.learning.reports.documents import Words as PaperWords
+    from fraud.learning.reports.numbers import of_metric
 
     said = PaperWords(words.locale)
     known = [(n, v) for n, v in dict(model.metrics).items() if v is not None and said.has(f"metrics.{n}")]
-    return [(words.printed(said.say(f"metrics.{n}")), _figure(n, v)) for n, v in known[:_MOST_METRICS]]
-
-
-def _figure(name: str, value: float) -> str:
-    return f"{value:,.0f}" if name == "money_at_k" else f"{value:.3f}"
+    return [(words.printed(said.say(f"metrics.{n}")), of_metric(n, v)) for n, v in known[:_MOST_METRICS]]
 
 
 PAGES = (
