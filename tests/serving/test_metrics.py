@@ -23,6 +23,7 @@ from fraud.store import Store
 from fraud.web.app import CALLS, build_app
 from fraud.web.bodies.problems import PROBLEMS
 from fraud.web.running.batching import Batcher
+from fraud.web.running.door import Door
 from fraud.web.running.runtime import Models, Runtime
 from fraud.web.telemetry import exposition as module
 from fraud.web.telemetry.exposition import exposition
@@ -156,6 +157,27 @@ def test_requests_that_wait_to_be_scored_are_counted_until_their_turn_comes() ->
         found = asyncio.run(four(Batcher(pool, lambda: turn, lambda items: items, lambda made: made)))
     assert found == [0, 1, 2, 3]
     assert value("fraud_waiting") == 0
+
+
+def test_of_a_crowd_inside_some_are_told_and_when_all_have_left_none() -> None:
+    door, go = Door(), threading.Event()
+
+    async def crowd() -> float:
+        async def body() -> bytes:
+            return b""
+
+        inside = [asyncio.create_task(door.through(body, lambda _: door.start(go.wait))) for _ in range(8)]
+        while door.inside < 8:
+            await asyncio.sleep(0.01)
+        told = value("fraud_in_flight")
+        go.set()
+        await asyncio.wait_for(asyncio.gather(*inside), 30)
+        return told
+
+    told = asyncio.run(crowd())
+    door.close()
+    assert 1 <= told <= 8
+    assert value("fraud_in_flight") == 0
 
 
 def test_the_version_in_force_is_told_and_no_model_is_version_nought(runtime: Runtime) -> None:

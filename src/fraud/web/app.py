@@ -202,7 +202,8 @@ async def _reply(name: str, work: Work, request: Request, request_id: str) -> Re
         return await read_body(request, ACCEPTED.get(name, _JSON)) if request.method in ("POST", "PATCH") else b""
 
     def begin(body: bytes) -> Future[Reply] | asyncio.Future[Reply]:
-        headers, query = dict(request.headers), dict(request.query_params)
+        query = dict(request.query_params) if request.scope["query_string"] else {}
+        headers = dict(request.headers)
         incoming = Incoming(request_id, request.path_params, query, headers, body, caller)
         if name in TOGETHER and not caller.scope.bounded:
             return together(state, name, incoming)
