@@ -133,15 +133,15 @@ def investigation_chance(dataset: Dataset) -> np.ndarray:
 
 def _out_of_group(dataset: Dataset, rows: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Probabilities of all rows, each from a fit on `rows` of other groups."""
-    from fraud.learning.fitting import Shared, fit_ensemble
+    from fraud.learning.fitting import fit_ensemble
 
     number = grouped_folds((dataset.labels == 1).astype(np.float64), dataset.groups, _FOLDS, dataset.seed)
-    signs, values = tuple(f.sign for f in dataset.features), Shared(dataset.values, dataset.seed)
+    signs = tuple(f.sign for f in dataset.features)
     found = np.empty(len(dataset))
     for k in range(_FOLDS):
         kept = number[rows] != k
         mine = {"rows": rows[kept], "weights": weights[kept]}
-        fitted = fit_ensemble(values, labels[kept], dataset.names, signs, _LIGHT, dataset.seed, **mine)
+        fitted = fit_ensemble(dataset.values, labels[kept], dataset.names, signs, _LIGHT, dataset.seed, **mine)
         inside = number == k
         found[inside] = 1.0 / (1.0 + np.exp(-fitted.margins(dataset.values[inside])))
     return found
