@@ -338,6 +338,8 @@ def test_a_later_version_is_promoted_by_its_gates_and_a_reason_in_words(
     assert registry.champion("novelty") == 2
     (page,) = papers.glob("*promoted.en.md")
     assert "outcomes do not judge" in page.read_text("utf-8")
+    (page,) = papers.glob("*promoted.zh.md")
+    assert "核查结论无法评判" in page.read_text("utf-8")
 
 
 def test_what_needs_labels_is_refused_before_any_work(silent: ClaimsFolder, room: Catalogue) -> None:

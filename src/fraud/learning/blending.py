@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fraud.learning.fitting import Ensemble, Shared, fit_ensemble
+from fraud.learning.fitting import Ensemble, Shared, fit_ensemble, rows_of
 from fraud.learning.novelty import Novelty, fit_novelty
 from fraud.learning.spec import ModelSpec, Surprise, matches
 
@@ -82,8 +82,7 @@ def fit_scoring(
     if not spec.surprise.weight:
         return trees
     heeded = [sign if _surprises(spec.surprise, name) else 0 for name, sign in zip(names, signs, strict=True)]
-    whole = values.values if isinstance(values, Shared) else values
-    novelty = fit_novelty(whole if rows is None else whole[rows], heeded, weights)
+    novelty = fit_novelty(rows_of(values, rows), heeded, weights)
     return Blend(trees, novelty, spec.surprise.weight, spec.surprise.beyond)
 
 

@@ -28,7 +28,7 @@ import numpy as np
 from fraud.errors import InputError, nearest
 from fraud.learning.spec import Parameters
 
-__all__ = ["ENGINES", "Engine", "Ensemble", "Shared", "Table", "fit_ensemble", "fitting_on"]
+__all__ = ["ENGINES", "Engine", "Ensemble", "Shared", "Table", "fit_ensemble", "fitting_on", "rows_of"]
 
 ENGINES = ("local", "dask")
 # With fewer cells, the threads of one booster cost more than they save.
@@ -98,6 +98,12 @@ class Shared:
         return self._whole.subset(rows.tolist(), params).construct()
 
 
+def rows_of(values: np.ndarray | Shared, rows: np.ndarray | None) -> np.ndarray:
+    """The rows at those positions × features; all of them for None."""
+    whole = values.values if isinstance(values, Shared) else values
+    return whole if rows is None else whole[rows]
+
+
 @dataclass(frozen=True, eq=False)
 class Table:
     """What boosters are fitted on: rows × features, labels of 0 and 1, and what each row counts (None: one).
@@ -119,8 +125,7 @@ class Table:
     @property
     def values(self) -> np.ndarray:
         """The rows to fit on × features."""
-        whole = self.source.values if isinstance(self.source, Shared) else self.source
-        return whole if self.rows is None else whole[self.rows]
+        return rows_of(self.source, self.rows)
 
     def binned(self, params: dict[str, Any]) -> lgb.Dataset:
         """The rows to fit on with their labels and weights, cut into bins."""

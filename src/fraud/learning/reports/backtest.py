@@ -288,9 +288,8 @@ class _Report:
         heads = {first: [self._column(n) for n in (first, *names)] for first in ("band", "month")}
         blocks: list[Block] = [self.say("_calibration.lead"), Points(self._calibrated())]
         blocks.append(Figure(self.say("_calibration.chart"), wide, narrow))
-        tables = ((n, Table(heads[n], rows, caption=self.say(f"_calibration.{n}"))) for n, rows in
-                  (("band", bands), ("month", months)))  # fmt: skip
-        return [*blocks, *(table for _, table in tables)]
+        parts = {"band": bands, "month": months}
+        return [*blocks, *(Table(heads[n], rows, caption=self.say(f"_calibration.{n}")) for n, rows in parts.items())]
 
     def _calibration_row(self, p: Mapping[str, Any]) -> list[str]:
         bounds = self.say(".to", low=share(p["low"]), high=share(p["high"]))

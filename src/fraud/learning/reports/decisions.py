@@ -91,7 +91,7 @@ def _comparison(decision: Mapping[str, Any], entity: str, w: Words) -> list[Bloc
     if not found:
         note = decision["note"]
         # The note of a first version says what the sentence says.
-        return [w.say("protocol.none"), *quoted([_capital(note)] if decision["champion"] and note else [], w)]
+        return [w.say("protocol.none"), *quoted([note] if decision["champion"] and note else [], w)]
     names = ("entities_plural", "counters")
     places = dict(zip(("entities", "counter"), (w.label(n, entity) for n in names), strict=True))
     who = "both" if len(found["refitted"]) > 1 else (found["refitted"] or ("both",))[0]
@@ -129,10 +129,6 @@ def _gates(decision: Mapping[str, Any], w: Words) -> list[Block]:
 
 def _result(gate: Mapping[str, Any]) -> GateResult:
     return GateResult(gate["condition"], gate["measured"], gate["holds"], gate["alarm"])
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
 
 
 def _versions(old: Mapping[str, Any] | None, new: Mapping[str, Any], w: Words) -> list[Block]:

@@ -38,10 +38,10 @@ class _Report:
     def document(self) -> Document:
         f = self.f
         last = f"{f.period.until:%Y-%m-%d}"
-        todo = [self.say(f"_do.{c.name}") for c in f.loud] or [self.say("_do.nothing")]
+        steps = [self.say(f"_do.{c.name}") for c in f.loud] or [self.say("_do.nothing")]
         parts: dict[str, list[Block]] = {
             "short": [Points([*self._known(), *self.summary])],
-            "do": [Points(todo)],
+            "do": [Points(steps)],
             "hits": self._hits(),
             "scores": self._scores(),
             "features": self._features(),
