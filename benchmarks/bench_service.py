@@ -158,13 +158,13 @@ def _cpu_seconds(parent: psutil.Process) -> float:
 class Client:
     """One connection that is kept; as little as HTTP needs, so that the cores are left to the service."""
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._reader, self._writer = reader, writer
+    def __init__(self, port: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._port, self._reader, self._writer = port, reader, writer
 
     @classmethod
     async def open(cls, port: int) -> Client:
         """A connection to the service."""
-        return cls(*await asyncio.open_connection(HOST, port, limit=1 << 26))
+        return cls(port, *await _connected(port))
 
     async def send(self, method: str, path: str, body: bytes = b"", key: str = "") -> tuple[int, bytes]:
         """Status and body of the answer."""
@@ -173,11 +173,19 @@ class Client:
         self._writer.write(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
         told = (await self._reader.readuntil(b"\r\n\r\n")).decode("latin-1").lower()
         length = int(told.split("content-length:")[1].split("\r\n")[0])
-        return int(told[9:12]), await self._reader.readexactly(length)
+        answer = await self._reader.readexactly(length)
+        if "\nconnection: close" in told:
+            self.close()
+            self._reader, self._writer = await _connected(self._port)
+        return int(told[9:12]), answer
 
     def close(self) -> None:
         """End the connection."""
         self._writer.close()
+
+
+async def _connected(port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    return await asyncio.open_connection(HOST, port, limit=1 << 26)
 
 
 def _new(body: dict[str, object], claim_id: str) -> dict[str, object]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -208,6 +210,35 @@ def test_a_worker_that_is_killed_is_replaced_and_the_other_answers_meanwhile(ser
         time.sleep(0.1)
     assert other in server.workers()
     assert killed not in server.workers()
+
+
+def test_clients_who_keep_their_connections_go_over_to_a_worker_that_comes_later(server: Server) -> None:
+    """They connect while one worker is there; nobody has to connect anew for the other to get its part."""
+    enough = threading.Event()
+
+    def keeps_asking(name: int) -> set[int]:
+        found = set()
+        with httpx.Client(base_url=f"http://{HOST}:{server.port}", timeout=60) as client:
+            for n in itertools.takewhile(lambda _: not enough.is_set(), itertools.count()):
+                # Nobody may be there yet, and who waits for the one that is killed waits in vain.
+                with contextlib.suppress(httpx.TransportError):
+                    found.add(client.post("/v1/claims/score", json=body(f"kept-{name}-{n}")).status_code)
+        return found
+
+    def connections() -> list[int]:
+        port, found = server.port, [w.net_connections("tcp") for w in server.workers()]
+        return [sum(c.laddr[1] == port and c.status == psutil.CONN_ESTABLISHED for c in own) for own in found]
+
+    server.workers()[0].kill()
+    with ThreadPoolExecutor(24) as clients:
+        asked = [clients.submit(keeps_asking, name) for name in range(24)]
+        until = time.monotonic() + START_SECONDS
+        while (spread := connections()) and (len(spread) < 2 or min(spread) < 4) and time.monotonic() < until:
+            time.sleep(0.1)
+        enough.set()
+    assert len(spread) == 2
+    assert min(spread) >= 4
+    assert {status for one in asked for status in one.result()} == {200}
 
 
 def test_every_acknowledged_decision_outlives_a_kill(server: Server, settings: Settings) -> None:

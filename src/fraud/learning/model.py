@@ -20,7 +20,7 @@ from fraud.learning.calibration.calibration import Calibration, Standing
 from fraud.learning.calibration.intervals import Intervals
 from fraud.learning.calibration.recovery import WHOLE, Recovery
 from fraud.learning.origin import FILE as _ORIGIN
-from fraud.learning.origin import Origin
+from fraud.learning.origin import Origin, read_small
 from fraud.learning.spec import ModelSpec, parse_spec
 from fraud.signals.catalogue import Catalogue
 from fraud.signals.frames import Reference
@@ -216,7 +216,7 @@ def _from_files(folder: Path, head: Mapping[str, Any]) -> FittedModel:
         ensemble=scoring_of(spec, texts),
         calibration=Calibration.from_dict(head["calibration"]),
         standing=Standing(np.array(head["standing"])),
-        reference=Reference(pq.read_table(folder / _NORMS), _read_peers(pq.read_table(folder / _PEERS))),
+        reference=Reference(read_small(folder / _NORMS), _read_peers(read_small(folder / _PEERS))),
         as_of=head["as_of"],
         data_digest=head["data"],
         catalogue_digest=head["catalogue"],

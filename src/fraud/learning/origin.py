@@ -21,7 +21,18 @@ from fraud.learning.calibration.recovery import learn_recovery
 if TYPE_CHECKING:
     from fraud.learning.datasets.dataset import Dataset
 
-__all__ = ["FILE", "POINTS", "Origin", "Spread", "bands_of", "kept_of", "names_of_bands", "origin_of", "shares_between"]
+__all__ = [
+    "FILE",
+    "POINTS",
+    "Origin",
+    "Spread",
+    "bands_of",
+    "kept_of",
+    "names_of_bands",
+    "origin_of",
+    "read_small",
+    "shares_between",
+]
 
 FILE = "origin.parquet"
 POINTS = np.linspace(0, 1, 21)
@@ -87,7 +98,7 @@ class Origin:
         """What `write` wrote; None where a model was fitted before there was such a file."""
         if not path.is_file():
             return None
-        table = pq.read_table(path)
+        table = read_small(path)
         facts = json.loads(table.schema.metadata[_FACTS])
         spreads = {
             r["feature"]: Spread(np.array(r["quantiles"]), np.array(r["shares"]), r["missing"])
@@ -95,6 +106,12 @@ class Origin:
         }
         bands = tuple((int(n), int(p)) for n, p in facts.pop("bands"))
         return cls(spreads=spreads, bands=bands, delay=tuple(facts.pop("delay")), **facts)
+
+
+def read_small(path: Path) -> pa.Table:
+    """The table of one file, without what pyarrow loads for folders of them: Pandas, and a tenth of a start."""
+    with pq.ParquetFile(path) as file:
+        return file.read()
 
 
 def kept_of(dataset: Dataset) -> dict[str, Any]:

@@ -105,6 +105,7 @@ class Compiler:
         self.relations = Relations(entity, days=days)
         self.rolled = dict(rolled or {})
         self.rules = tuple(rules)
+        self._evaluated: dict[str, ir.Value] = {}
         self._compiled: dict[str, Compiled] = {}
 
     @contextmanager
@@ -177,6 +178,12 @@ class Compiler:
     # --- evaluating ---------------------------------------------------------------------------------------
 
     def _evaluate(self, signal: Signal) -> ir.Value:
+        """The signal's expression over stubs; a rule is asked for again by every signal that reads the rules."""
+        if signal.id not in self._evaluated:
+            self._evaluated[signal.id] = self._built(signal)
+        return self._evaluated[signal.id]
+
+    def _built(self, signal: Signal) -> ir.Value:
         unknown = [n for n in signal.scopes if n not in self.scopes and n not in _NO_RELATION]
         if unknown:
             known = ", ".join((*self.scopes, *_NO_RELATION))

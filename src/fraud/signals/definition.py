@@ -6,11 +6,12 @@ import ast
 import hashlib
 import inspect
 import json
+import linecache
 import re
 import textwrap
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from types import FunctionType
 from typing import Any, Literal
 
@@ -219,9 +220,29 @@ def _entity_of(function: Callable[..., ir.Value]) -> str:
 
 def _body(function: Callable[..., Any]) -> list[ast.stmt]:
     """Statements of a function without its docstring."""
-    tree = ast.parse(textwrap.dedent(inspect.getsource(function))).body[0]
-    assert isinstance(tree, ast.FunctionDef)
-    return [n for n in tree.body if not _is_docstring(n)]
+    return [n for n in _tree(inspect.unwrap(function)).body if not _is_docstring(n)]
+
+
+def _tree(function: Callable[..., Any]) -> ast.FunctionDef:
+    """The syntax tree of a function, as its file has it now."""
+    file = inspect.getsourcefile(function) or ""
+    linecache.checkcache(file)
+    text, line = "".join(linecache.getlines(file)), function.__code__.co_firstlineno
+    outermost = _functions_of(text)
+    # Walking through everything takes longer than reading it, and signals are hardly ever inside a function.
+    return outermost[line] if line in outermost else _by_line(ast.walk(ast.parse(text)))[line]
+
+
+# A file is read whole once: finding a function's end in its text takes longer than understanding all of it.
+@lru_cache(maxsize=128)
+def _functions_of(text: str) -> Mapping[int, ast.FunctionDef]:
+    return _by_line(ast.parse(text).body)
+
+
+def _by_line(nodes: Iterable[ast.AST]) -> dict[int, ast.FunctionDef]:
+    """Functions by the line on which they, or their decorators, begin."""
+    found = (n for n in nodes if isinstance(n, ast.FunctionDef))
+    return {min([n.lineno, *(d.lineno for d in n.decorator_list)]): n for n in found}
 
 
 def _is_docstring(node: ast.AST) -> bool:

@@ -44,6 +44,7 @@ __all__ = ["CALLS", "build_app"]
 Work = Callable[[Runtime, Incoming], Reply]
 # What is answered here may speak of a person.
 _HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+_LAST = {"Connection": "close"}
 
 
 def docs(runtime: Runtime, incoming: Incoming) -> Reply:
@@ -179,13 +180,14 @@ def _endpoint(name: str, answer: Answer) -> Callable[[Request], Awaitable[Respon
         logs.end(reply.status, seconds, model)
         if trace is not None:
             trace.end(reply.status, model)
-        return _response(reply, request_id)
+        return _response(reply, request_id, state.door.is_crowded)
 
     return endpoint
 
 
-def _response(reply: Reply, request_id: str) -> Response:
-    headers = {**_HEADERS, **reply.headers, "X-Request-ID": request_id}
+def _response(reply: Reply, request_id: str, last: bool = False) -> Response:
+    """The reply as ASGI sends it; with `last`, the connection ends after it, which clients of HTTP know to do."""
+    headers = {**_HEADERS, **reply.headers, "X-Request-ID": request_id, **(_LAST if last else {})}
     return Response(reply.body, reply.status, headers, reply.media_type)
 
 

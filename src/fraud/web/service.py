@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging.config
 import os
+from pathlib import Path
 
 # Read when BentoML and MLflow are imported. Nobody's claims are anybody's telemetry.
 os.environ.setdefault("BENTOML_DO_NOT_TRACK", "true")
@@ -15,16 +16,22 @@ from bentoml._internal.log import SERVER_LOGGING_CONFIG
 from fraud.config import cores, load_settings
 from fraud.web.running.lean import without
 
-# LightGBM imports them where it finds them, for classes that scoring does not use: a second of every start.
+# LightGBM and PyArrow import them where they find them, for what scoring does not use: a second of every start.
 with without("sklearn", "pandas", "dask", "matplotlib"):
+    import pyarrow
+
     import fraud.learning.fitting  # noqa: F401
+
+    # It looks once whether there is Pandas; whoever asks it for a data frame later still gets one.
+    pyarrow.array([])
 
 from fraud.web.app import build_app
 from fraud.web.exchange.audit_settings import load_audit_settings
 from fraud.web.running import orphans
+from fraud.web.running.colleagues import Colleagues
 from fraud.web.running.keeping import Keeper
 from fraud.web.running.runtime import open_runtime
-from fraud.web.serving import SUPERVISOR, WORKERS
+from fraud.web.serving import COLLEAGUES, SUPERVISOR, WORKERS
 from fraud.web.telemetry.exposition import build_exposition
 from fraud.web.telemetry.logs import line_settings
 from fraud.web.telemetry.traces import open_traces
@@ -68,6 +75,7 @@ class FraudService:
         settings = load_settings()
         app.state.traces = open_traces(settings.service.get("traces"))
         self.runtime = app.state.runtime = open_runtime(settings)
+        app.state.door.colleagues = Colleagues(Path(table)) if (table := os.environ.get(COLLEAGUES)) else None
         self._keeper = Keeper(self.runtime, lambda: app.state.door.quiet(QUIET_SECONDS))
 
     def __is_ready__(self) -> bool:

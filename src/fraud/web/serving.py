@@ -10,7 +10,6 @@ import json
 import logging.config
 import os
 import shutil
-import socket
 import sys
 import tempfile
 import threading
@@ -20,30 +19,30 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fraud.config import Settings, cores
-from fraud.errors import InputError
+from fraud.web.running.port import is_served, reserved
 
 if TYPE_CHECKING:
     from circus.arbiter import Arbiter
-__all__ = ["LISTENS_ON", "SUPERVISOR", "WORKERS", "environment", "run"]
+__all__ = ["COLLEAGUES", "LISTENS_ON", "SUPERVISOR", "WORKERS", "environment", "run"]
 
 # Says in the environment how many worker processes the server starts.
 WORKERS = "FRAUD_WORKERS"
+# Says in which file they tell each other how much they have to do.
+COLLEAGUES = "FRAUD_COLLEAGUES"
 # Says on which address: whoever is reached over a network asks everybody for a key.
 LISTENS_ON = "FRAUD_LISTENS_ON"
 # Says which process started the workers: they end when it is gone.
 SUPERVISOR = "FRAUD_SUPERVISOR"
 SERVICE = "fraud.web.service:FraudService"
-_SOCKET = "fraud"
+_WORKER = "fraud.web.running.worker"
 # Connections that wait to be accepted, as BentoML has it.
 _BACKLOG = 2048
 # Seconds between two looks whether all workers live.
 _LOOK = 0.5
-# Seconds by which the first worker is ahead of the others: the machine is its own until it answers.
-_HEAD_START = 3.0
+# Seconds that the first worker gets to be ready: the machine is its own until then. Between two looks whether it is.
+_HEAD_START, _GLANCE = 15.0, 0.1
 # Seconds that requests which have begun get when the service is stopped: beyond every limit of the calls.
 _GRACE = 35.0
-# Seconds until a port must be free: workers whose supervisor was killed notice within one.
-_PORT_SECONDS = 3.0
 # Workers that end by themselves so many times in a row, each within `_SOON` seconds, will not live on the next try.
 _MOST_FAILURES, _SOON = 6, 60.0
 
@@ -57,7 +56,6 @@ def run(
         InputError: the address cannot be listened on.
     """
     from circus.arbiter import Arbiter
-    from circus.sockets import CircusSocket
 
     from fraud.web.telemetry.logs import line_settings
 
@@ -65,19 +63,27 @@ def run(
     settings.var.mkdir(parents=True, exist_ok=True)
     workers = workers or cores()
     env = {**environment(port, settings, workers), LISTENS_ON: host, SUPERVISOR: str(os.getpid())}
-    _emptied(Path(env["PROMETHEUS_MULTIPROC_DIR"]))
-    _wait_for_port(host, port)
-    listening = CircusSocket(name=_SOCKET, host=host, port=port, family=_family(host), backlog=_BACKLOG)
     failures = _Failures()
     # How the arbiter is spoken to: by whoever may read this folder, not by whoever reaches a port.
-    with tempfile.TemporaryDirectory(prefix="fraud-serve-") as folder:
+    with reserved(host, port), tempfile.TemporaryDirectory(prefix="fraud-serve-") as folder:
+        _emptied(Path(env["PROMETHEUS_MULTIPROC_DIR"]))
+        # Numbers of processes that are gone may be those of others by now.
+        Path(env[COLLEAGUES]).unlink(missing_ok=True)
         ends = {"endpoint": f"ipc://{folder}/control", "pubsub_endpoint": f"ipc://{folder}/events"}
-        watcher = _watcher(env, failures)
-        arbiter = Arbiter([watcher], sockets=[listening], check_delay=_LOOK, **ends)
+        watcher = _watcher(host, port, env, failures)
+        arbiter = Arbiter([watcher], check_delay=_LOOK, **ends)
         failures.arbiter = arbiter
 
+        until = time.monotonic() + _HEAD_START
+
+        def others() -> None:
+            if is_served(host, port) or time.monotonic() > until:
+                watcher.set_numprocesses(workers)
+            else:
+                arbiter.loop.call_later(_GLANCE, others)
+
         def started(_: object) -> None:
-            arbiter.loop.call_later(_HEAD_START, watcher.set_numprocesses, workers)
+            others()
             if begun is not None:
                 threading.Thread(target=begun, daemon=True).start()
 
@@ -98,6 +104,7 @@ def environment(port: int, settings: Settings, workers: int = 1) -> Mapping[str,
         "BENTOML_DO_NOT_TRACK": "true",
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "PROMETHEUS_MULTIPROC_DIR": str(home / "metrics"),
+        COLLEAGUES: str(home / "colleagues"),
     }
 
 
@@ -132,49 +139,24 @@ class _Failures:
             arbiter.loop.call_later(_LOOK, self._stop, arbiter)
 
 
-def _watcher(env: Mapping[str, str], failures: _Failures) -> Any:
+def _watcher(host: str, port: int, env: Mapping[str, str], failures: _Failures) -> Any:
     from circus.watcher import Watcher
 
     def after_reap(watcher: object, arbiter: object, hook_name: str, **found: Any) -> bool:
         return failures.seen(found.get("exit_code") or 0)
 
-    told = {"--fd": f"$(circus.sockets.{_SOCKET})", "--worker-id": "$(CIRCUS.WID)", "--backlog": str(_BACKLOG)}
+    told = {"--worker-id": "$(CIRCUS.WID)", "--backlog": str(_BACKLOG)}
     return Watcher(
         name="workers",
         cmd=sys.executable,
-        args=["-m", "fraud.web.running.worker", SERVICE, *(word for pair in told.items() for word in pair)],
+        args=["-m", _WORKER, host, str(port), SERVICE, *(word for pair in told.items() for word in pair)],
         numprocesses=1,
         copy_env=True,
         env={"BENTOML_RUNNER_MAP": json.dumps({}), **env},
-        use_sockets=True,
         stop_children=True,
         graceful_timeout=_GRACE,
         hooks={"after_reap": (after_reap, True)},
     )
-
-
-def _wait_for_port(host: str, port: int) -> None:
-    """Return once the address can be listened on; raises `InputError` when it cannot."""
-    until = time.monotonic() + _PORT_SECONDS
-    while (told := _refusal(host, port)) is not None:
-        if time.monotonic() > until:
-            raise InputError(f"{host}:{port} cannot be listened on: {told}. Choose another --host or --port.")
-        time.sleep(0.1)
-
-
-def _refusal(host: str, port: int) -> str | None:
-    with socket.socket(_family(host)) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-            probe.listen()
-        except OSError as error:
-            return error.strerror or type(error).__name__
-    return None
-
-
-def _family(host: str) -> socket.AddressFamily:
-    return socket.AF_INET6 if ":" in host else socket.AF_INET
 
 
 def _emptied(folder: Path) -> None:

@@ -10,6 +10,7 @@ from time import monotonic
 from typing import TypeVar
 
 from fraud.web.bodies.problems import Problem
+from fraud.web.running.colleagues import Colleagues
 from fraud.web.telemetry import metrics
 
 __all__ = ["Door"]
@@ -22,13 +23,14 @@ class Door:
     """Lets at most `most` requests in and sheds the others at once, so that none hangs.
 
     `threads` do the work, so that the event loop stays free; `seconds` bound the work and the arrival of a
-    body alike.
+    body alike. `colleagues` are the other workers, where there are any.
     """
 
     def __init__(self, most: int = 64, threads: int = 4, seconds: float = 8.0) -> None:
         self.most = most
         self.seconds = seconds
         self.inside = 0
+        self.colleagues: Colleagues | None = None
         self._moved_at = self._told_at = monotonic()
         self.pool = ThreadPoolExecutor(threads, "fraud-call")
 
@@ -78,11 +80,20 @@ class Door:
             future.exception()
 
     def quiet(self, seconds: float) -> bool:
-        """Whether nobody is inside, or came or left in the last seconds."""
+        """Whether nobody is inside, or came or left in the last seconds, here or with a colleague."""
+        if self.colleagues is not None:
+            return self.colleagues.quiet(seconds)
         return not self.inside and monotonic() - self._moved_at >= seconds
+
+    @property
+    def is_crowded(self) -> bool:
+        """Whether whoever gets an answer now had better come again by another way in."""
+        return self.colleagues is not None and self.colleagues.is_ahead()
 
     def _move(self, by: int) -> None:
         self.inside += by
+        if self.colleagues is not None:
+            self.colleagues.tell(self.inside)
         self._moved_at = monotonic()
         # Of a crowd, ten looks a second are enough: each writes to a file that is shared with whoever reads them.
         if self.inside <= 1 or self._moved_at - self._told_at >= _TOLD_SECONDS:
