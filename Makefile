@@ -8,7 +8,7 @@ READY := .venv/.ready
 COMPILED := .venv/.compiled
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-full check lint format bench mlflow requirements handbook docs lock clean
+.PHONY: help setup demo test test-full check audit lint format bench mlflow requirements handbook docs lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -37,7 +37,10 @@ test: $(COMPILED) ## Run the tests that finish within minutes
 test-full: $(COMPILED) ## Run every test, the long proofs too
 	@$(BIN)/python -m pytest $(TOGETHER) -m "" --durations=20
 
-check: lint test ## What CI runs
+check: lint audit test ## What CI runs
+
+audit: $(READY) ## Pins, licences and known faults of what is installed, without a network
+	@$(BIN)/python serving/audit.py
 
 lint: $(READY) ## Style, types, layers, lock of the catalogue
 	@$(BIN)/ruff check .

@@ -13,29 +13,22 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import os
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
 import numpy as np
 import orjson
-import psutil
 import sqlalchemy as sa
 from bench_scoring import places, prepare
+from endurance.running import Connection, Running, running
 
 from fraud.config import Settings, cores
 from fraud.scoring.shapes import ClaimBundle
 
-HOST = "127.0.0.1"
 SCORE, BATCH = "/v1/claims/score", "/v1/claims/score-batch"
 WARM = 200
-START_SECONDS = 120
 
 
 @dataclass(frozen=True)
@@ -78,10 +71,10 @@ def main() -> None:
     settings = places("service")
     bundles = prepare(settings, arguments.claims)
     bodies = _bodies(bundles[-arguments.requests :])
-    with _service(settings, arguments.workers) as (port, process):
-        asyncio.run(_warm(port, bodies))
-        rounds = [asyncio.run(_round(port, process, c, bodies, arguments.requests)) for c in arguments.clients]
-        batch = asyncio.run(_batch(port, process, bodies[:1_000]))
+    with running(settings, arguments.workers) as service:
+        asyncio.run(_warm(service.port, bodies))
+        rounds = [asyncio.run(_round(service, c, bodies, arguments.requests)) for c in arguments.clients]
+        batch = asyncio.run(_batch(service, bodies[:1_000]))
     found = [r.figures() for r in (*rounds, batch)]
     kept = _compared(settings, [a for r in (*rounds, batch) for a in r.answers])
     _report(settings, arguments, found, kept)
@@ -104,88 +97,7 @@ def _bodies(bundles: list[ClaimBundle]) -> list[dict[str, object]]:
     return [{"claim": row(b.claim), **{n: [row(r) for r in getattr(b, n)] for n in items}} for b in bundles]
 
 
-# --- the service ------------------------------------------------------------------------------------------
-
-
-@contextmanager
-def _service(settings: Settings, workers: int) -> Iterator[tuple[int, psutil.Process]]:
-    """Port and parent process of a service, ended with all its workers."""
-    with asyncio.Runner() as runner:
-        port = runner.run(_free_port())
-        environ = {**os.environ, "FRAUD_HOME": str(settings.home), "FRAUD_VAR": str(settings.var)}
-        command = [sys.executable, "-m", "fraud.cli", "serve", "--port", str(port), "--workers", str(workers)]
-        with (settings.var / "service.log").open("wb") as log:
-            started = subprocess.Popen(command, env=environ, stdout=log, stderr=log)
-        parent = psutil.Process(started.pid)
-        try:
-            runner.run(_ready(port, started))
-            yield port, parent
-        finally:
-            for process in (parent, *parent.children(recursive=True)) if started.poll() is None else ():
-                process.kill()
-            started.wait(30)
-
-
-async def _free_port() -> int:
-    server = await asyncio.start_server(lambda *_: None, HOST, 0)
-    port = int(server.sockets[0].getsockname()[1])
-    server.close()
-    await server.wait_closed()
-    return port
-
-
-async def _ready(port: int, started: subprocess.Popen[bytes]) -> None:
-    until = time.monotonic() + START_SECONDS
-    while time.monotonic() < until and started.poll() is None:
-        try:
-            client = await Client.open(port)
-            if (await client.send("GET", "/readyz"))[0] == 200:
-                return
-        except OSError:
-            pass
-        await asyncio.sleep(0.1)
-    raise SystemExit("the service did not start; its log is beside its database")
-
-
-def _cpu_seconds(parent: psutil.Process) -> float:
-    times = [p.cpu_times() for p in (parent, *parent.children(recursive=True))]
-    return float(sum(t.user + t.system for t in times))
-
-
 # --- clients ----------------------------------------------------------------------------------------------
-
-
-class Client:
-    """One connection that is kept; as little as HTTP needs, so that the cores are left to the service."""
-
-    def __init__(self, port: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._port, self._reader, self._writer = port, reader, writer
-
-    @classmethod
-    async def open(cls, port: int) -> Client:
-        """A connection to the service."""
-        return cls(port, *await _connected(port))
-
-    async def send(self, method: str, path: str, body: bytes = b"", key: str = "") -> tuple[int, bytes]:
-        """Status and body of the answer."""
-        head = f"{method} {path} HTTP/1.1\r\nHost: {HOST}\r\nContent-Type: application/json\r\n"
-        head += f"Idempotency-Key: {key}\r\n" if key else ""
-        self._writer.write(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
-        told = (await self._reader.readuntil(b"\r\n\r\n")).decode("latin-1").lower()
-        length = int(told.split("content-length:")[1].split("\r\n")[0])
-        answer = await self._reader.readexactly(length)
-        if "\nconnection: close" in told:
-            self.close()
-            self._reader, self._writer = await _connected(self._port)
-        return int(told[9:12]), answer
-
-    def close(self) -> None:
-        """End the connection."""
-        self._writer.close()
-
-
-async def _connected(port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    return await asyncio.open_connection(HOST, port, limit=1 << 26)
 
 
 def _new(body: dict[str, object], claim_id: str) -> dict[str, object]:
@@ -194,28 +106,26 @@ def _new(body: dict[str, object], claim_id: str) -> dict[str, object]:
 
 
 async def _warm(port: int, bodies: list[dict[str, object]]) -> None:
-    clients = [await Client.open(port) for _ in range(8)]
+    clients = [Connection(port) for _ in range(8)]
     for n, body in enumerate(bodies[:WARM]):
         await clients[n % 8].send("POST", SCORE, orjson.dumps({**_new(body, f"warm-{n}"), "options": {"store": False}}))
     for client in clients:
         client.close()
 
 
-async def _round(
-    port: int, process: psutil.Process, clients: int, bodies: list[dict[str, object]], requests: int
-) -> Round:
+async def _round(service: Running, clients: int, bodies: list[dict[str, object]], requests: int) -> Round:
     waiting = iter(range(requests))
     answers: list[Acknowledged] = []
     refused = 0
 
     async def one() -> None:
         nonlocal refused
-        client = await Client.open(port)
+        client = Connection(service.port)
         for n in waiting:
             claim_id = uuid4().hex
             body = orjson.dumps(_new(bodies[n % len(bodies)], claim_id))
             began = time.perf_counter()
-            status, answer = await client.send("POST", SCORE, body, key=claim_id)
+            status, answer = await client.send("POST", SCORE, body, {"Idempotency-Key": claim_id})
             taken = time.perf_counter() - began
             if status == 200:
                 answers.append(Acknowledged(claim_id, orjson.loads(answer)["request_id"], taken))
@@ -223,21 +133,21 @@ async def _round(
                 refused += 1
         client.close()
 
-    cpu, own, began = _cpu_seconds(process), time.process_time(), time.perf_counter()
+    cpu, own, began = service.cpu_seconds(), time.process_time(), time.perf_counter()
     await asyncio.gather(*(one() for _ in range(clients)))
     seconds = time.perf_counter() - began
-    return Round(clients, answers, refused, seconds, _cpu_seconds(process) - cpu, time.process_time() - own)
+    return Round(clients, answers, refused, seconds, service.cpu_seconds() - cpu, time.process_time() - own)
 
 
-async def _batch(port: int, process: psutil.Process, bodies: list[dict[str, object]]) -> Round:
+async def _batch(service: Running, bodies: list[dict[str, object]]) -> Round:
     """All claims in one call; each is said to have taken as long as the whole."""
     ids = [uuid4().hex for _ in bodies]
     body = orjson.dumps([_new(b, i) for b, i in zip(bodies, ids, strict=True)])
-    client = await Client.open(port)
-    cpu, own, began = _cpu_seconds(process), time.process_time(), time.perf_counter()
-    status, answer = await client.send("POST", BATCH, body, key=uuid4().hex)
+    client = Connection(service.port)
+    cpu, own, began = service.cpu_seconds(), time.process_time(), time.perf_counter()
+    status, answer = await client.send("POST", BATCH, body, {"Idempotency-Key": uuid4().hex})
     seconds = time.perf_counter() - began
-    spent = _cpu_seconds(process) - cpu, time.process_time() - own
+    spent = service.cpu_seconds() - cpu, time.process_time() - own
     client.close()
     scores = orjson.loads(answer) if status == 200 else []
     good = [Acknowledged(s["claim_id"], s["request_id"], seconds) for s in scores if "request_id" in s]

@@ -134,8 +134,10 @@ class Connection:
         head = f"{method} {path} HTTP/1.1\r\nHost: {HOST}\r\n{lines}Content-Length: {len(body)}\r\n\r\n"
         writer.write(head.encode() + body)
         said = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").lower()
-        length = int(said.split("content-length:")[1].split("\r\n")[0])
-        return int(said[9:12]), await reader.readexactly(length)
+        answer = await reader.readexactly(int(said.split("content-length:")[1].split("\r\n")[0]))
+        if "\nconnection: close" in said:
+            self.close()
+        return int(said[9:12]), answer
 
     def close(self) -> None:
         """End the connection; the next request opens another one."""

@@ -44,8 +44,10 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
 class Server:
     """A running service; `kill` ends all its processes at once, as a power cut would."""
 
-    def __init__(self, settings: Settings, workers: int = 1) -> None:
-        self.port = free_port()
+    def __init__(
+        self, settings: Settings, workers: int = 1, port: int | None = None, client: httpx.Client | None = None
+    ) -> None:
+        self.port = port or free_port()
         settings.var.mkdir(exist_ok=True)
         self.log = settings.var / f"server-{self.port}.log"
         with self.log.open("wb") as log:
@@ -55,7 +57,7 @@ class Server:
                 stdout=log,
                 stderr=log,
             )
-        self.client = httpx.Client(base_url=f"http://{HOST}:{self.port}", timeout=30)
+        self.client = client or httpx.Client(base_url=f"http://{HOST}:{self.port}", timeout=30)
         self._wait()
 
     def _wait(self) -> None:

@@ -124,7 +124,7 @@ def running_service(settings: Settings, keep: bool = False) -> Iterator[str]:
     note(f"4. The service at http://127.0.0.1:{port}")
     environ = {**os.environ, "FRAUD_HOME": str(settings.home), "FRAUD_VAR": str(settings.var)}
     log = (settings.var / "service.log").open("wb")
-    command = [sys.executable, "-m", "fraud.cli", "serve", "--port", str(port)]
+    command = [sys.executable, "-m", "fraud.cli", "serve", "--no-tls", "--port", str(port)]
     process = subprocess.Popen(command, env=environ, stdout=log, stderr=log, start_new_session=True)
     try:
         _await_ready(f"http://127.0.0.1:{port}", process, settings.var / "service.log")

@@ -75,6 +75,7 @@ def examined(quick: bool = False, step: Step = lambda name: None) -> Iterator[Ch
         yield Check("settings", "fail", error.message, "Mend the file; nothing else can be looked at before.")
         return
     yield _settings(settings)
+    yield from _guarded("TLS", lambda: _certificate(settings), step)
     yield from _guarded("disk", lambda: [_disk(settings)], step)
     yield from _guarded("database", lambda: _database(settings, quick, step), step)
     yield from _guarded("sign-in", lambda: _sign_in(settings), step)
@@ -94,10 +95,26 @@ def _guarded(name: str, look: Callable[[], list[Check]], step: Step) -> list[Che
 def _settings(settings: Settings) -> Check:
     host = str(settings.service.get("host", "127.0.0.1"))
     where = str(settings.home / "fraud.toml")
-    if host not in ("127.0.0.1", "::1", "localhost"):
-        advice = "Keys go over this network: let a proxy in front speak TLS (docs/security.md)."
-        return Check("settings", "warn", f"{where}; the service listens on {host}", advice)
-    return Check("settings", "ok", f"{where}; the service listens on this machine only")
+    if host in ("127.0.0.1", "::1", "localhost"):
+        return Check("settings", "ok", f"{where}; the service listens on this machine only")
+    if settings.service.get("tls_certificate"):
+        return Check("settings", "ok", f"{where}; the service listens on {host} and speaks TLS")
+    advice = "Keys go over this network: let a proxy in front speak TLS, or the service (docs/security.md)."
+    return Check("settings", "warn", f"{where}; the service listens on {host}", advice)
+
+
+def _certificate(settings: Settings) -> list[Check]:
+    """Whether TLS can be spoken, and for how long; nothing is said where the service does not."""
+    from fraud.web.access.tls import tls_settings
+
+    own = tls_settings(settings.service, settings.home)
+    if own is None:
+        return []
+    left = own.ends - datetime.now(UTC)
+    says = f"{own.certificate.name} ends {own.ends:%Y-%m-%d}"
+    state: State = "fail" if left <= timedelta() else "warn" if left < SOON else "ok"
+    advice = "" if state == "ok" else "Put another one in its place and start the service again (docs/security.md)."
+    return [Check("TLS", state, says, advice)]
 
 
 def _disk(settings: Settings) -> Check:

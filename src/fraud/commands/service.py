@@ -72,6 +72,7 @@ def serve(
     workers: Annotated[
         int | None, typer.Option(min=1, help="Processes that answer; default: one for each core.")
     ] = None,
+    tls: Annotated[bool, typer.Option(help="Speak TLS where fraud.toml names a certificate.")] = True,
 ) -> None:
     """Serve the scoring API until it is stopped.
 
@@ -79,15 +80,18 @@ def serve(
     fraud serve --port 3000
     curl -s localhost:3000/readyz
     """
+    from fraud.web.access.tls import tls_settings
     from fraud.web.serving import run
 
     settings = load_settings()
+    own_tls = tls_settings(settings.service, settings.home) if tls else None
     at_host = host or str(settings.service.get("host", "127.0.0.1"))
     at_port = port or int(settings.service.get("port", 3000))
 
     def tell() -> None:
-        note(f"http://{at_host}:{at_port} (stop with Ctrl-C)")
+        note(f"{'https' if own_tls else 'http'}://{at_host}:{at_port} (stop with Ctrl-C)")
         tell_access(settings, at_host)
 
     # A log has lines of JSON only; the service tells it about keys too.
-    raise typer.Exit(run(at_host, at_port, settings, workers, tell if sys.stderr.isatty() else None))
+    begun = tell if sys.stderr.isatty() else None
+    raise typer.Exit(run(at_host, at_port, settings, workers, begun, own_tls.arguments if own_tls else {}))

@@ -14,7 +14,8 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -48,9 +49,16 @@ _MOST_FAILURES, _SOON = 6, 60.0
 
 
 def run(
-    host: str, port: int, settings: Settings, workers: int | None = None, begun: Callable[[], None] | None = None
+    host: str,
+    port: int,
+    settings: Settings,
+    workers: int | None = None,
+    begun: Callable[[], None] | None = None,
+    arguments: Mapping[str, str] | None = None,
 ) -> int:
     """Serve until a signal ends it; the exit code. `begun` is called while the workers start.
+
+    `arguments` are further ones of BentoML's worker.
 
     Raises:
         InputError: the address cannot be listened on.
@@ -70,7 +78,8 @@ def run(
         # Numbers of processes that are gone may be those of others by now.
         Path(env[COLLEAGUES]).unlink(missing_ok=True)
         ends = {"endpoint": f"ipc://{folder}/control", "pubsub_endpoint": f"ipc://{folder}/events"}
-        watcher = _watcher(host, port, env, failures)
+        own = {"--worker-id": "$(CIRCUS.WID)", "--backlog": str(_BACKLOG), **(arguments or {})}
+        watcher = _watcher([host, str(port), SERVICE, *chain.from_iterable(own.items())], env, failures)
         arbiter = Arbiter([watcher], check_delay=_LOOK, **ends)
         failures.arbiter = arbiter
 
@@ -139,17 +148,16 @@ class _Failures:
             arbiter.loop.call_later(_LOOK, self._stop, arbiter)
 
 
-def _watcher(host: str, port: int, env: Mapping[str, str], failures: _Failures) -> Any:
+def _watcher(arguments: Sequence[str], env: Mapping[str, str], failures: _Failures) -> Any:
     from circus.watcher import Watcher
 
     def after_reap(watcher: object, arbiter: object, hook_name: str, **found: Any) -> bool:
         return failures.seen(found.get("exit_code") or 0)
 
-    told = {"--worker-id": "$(CIRCUS.WID)", "--backlog": str(_BACKLOG)}
     return Watcher(
         name="workers",
         cmd=sys.executable,
-        args=["-m", _WORKER, host, str(port), SERVICE, *(word for pair in told.items() for word in pair)],
+        args=["-m", _WORKER, *arguments],
         numprocesses=1,
         copy_env=True,
         env={"BENTOML_RUNNER_MAP": json.dumps({}), **env},
