@@ -11,6 +11,7 @@ from datetime import date, datetime
 from typing import Any
 
 import numpy as np
+import orjson
 import pytest
 
 import fraud.client
@@ -19,7 +20,7 @@ from tests.web.client import body
 
 CALLS = (
     "score", "score_batch", "add_claims", "decision", "risk", "report", "outcomes", "cases", "case", "change_case",
-    "decide_case", "case_file", "case_pack", "model", "ready",
+    "decide_case", "case_file", "case_pack", "paper", "ledger", "model", "ready",
 )  # fmt: skip
 Call = Callable[..., Any]
 
@@ -88,6 +89,24 @@ def test_a_report_comes_as_an_object_or_as_a_page(call: Call) -> None:
     call("score", claim("r-1"), lines(4))
     assert call("report", "r-1")["entity_id"] == "r-1"
     assert call("report", "r-1", "html", "zh-CN").lower().startswith("<!doctype html>")
+
+
+def test_a_paper_comes_as_its_file(call: Call) -> None:
+    call("score", claim("p-1", provider_id="h-1"), lines(4))
+    page = call("paper", "scorecard", "html", "zh-CN", provider="h-1", period="2024-04")
+    assert page.lower().startswith(b"<!doctype html>")
+    assert orjson.loads(call("paper", "ranking", "json", least=5))["content"]["title"].startswith("Ranking of physic")
+    assert call("paper", "monthly", period="2024-04").startswith(b"%PDF-")
+    with pytest.raises(FraudProblem, match="period"):
+        call("paper", "monthly", period="soon")
+
+
+def test_the_ledger_says_what_was_done_and_where_it_ends(call: Call) -> None:
+    call("score", claim("l-1"), lines(1))
+    call("report", "l-1", "html")
+    told = call("ledger", record="claim:l-1", most=1)
+    assert [e["what"] for e in told["entries"]] == ["claim.read"]
+    assert told["seal"]
 
 
 def test_the_models_in_force_are_told(call: Call) -> None:

@@ -25,6 +25,7 @@ Explain = Literal["none", "flagged", "reasons", "full"]
 Format = Literal["json", "html", "pdf", "xlsx"]
 Audience = Literal["internal", "provider"]
 Locale = Literal["en", "zh-CN"]
+Paper = Literal["monthly", "quarterly", "ranking", "scorecard"]
 # Claims that one request may carry.
 MOST_CLAIMS = 1_000
 _MEDIA_TYPES = {
@@ -129,6 +130,17 @@ def case_file(case_id: str, number: int) -> Ask[bytes]:
 def case_pack(case_id: str, locale: Locale) -> Ask[bytes]:
     """`GET /v1/cases/{id}/pack`."""
     return Ask("GET", f"/v1/cases/{_part(case_id)}/pack", _raw, query={"locale": locale}, accept="application/zip")
+
+
+def paper(kind: Paper, format: Format, query: Mapping[str, object]) -> Ask[bytes]:
+    """`GET /v1/papers/{kind}`."""
+    asked = {n: _asked(v) for n, v in query.items() if v is not None}
+    return Ask("GET", f"/v1/papers/{kind}", _raw, query=asked, accept=_MEDIA_TYPES[format])
+
+
+def ledger(query: Mapping[str, object]) -> Ask[shapes.LedgerAnswer]:
+    """`GET /v1/ledger`."""
+    return Ask("GET", "/v1/ledger", _json, query={n: _asked(v) for n, v in query.items() if v is not None})
 
 
 def model() -> Ask[shapes.ModelAnswer]:

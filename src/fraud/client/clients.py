@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         DecideAppeal,
         EntityRisk,
         ItemProblem,
+        LedgerAnswer,
         ModelAnswer,
         OutcomesAnswer,
         Propose,
@@ -228,6 +229,27 @@ class FraudClient:
         """
         return self._send(asks.report(claim_id, format, locale, request_id, audience))
 
+    def paper(
+        self,
+        kind: asks.Paper,
+        format: asks.Format = "pdf",
+        locale: Locale = "en",
+        *,
+        period: str | None = None,
+        provider: str | None = None,
+        least: int | None = None,
+    ) -> bytes:
+        """A periodic paper as its file: of a month (`2026-03`) or a quarter (`2026-Q1`), the last one unless named.
+
+        A `scorecard` is of one `provider`; a `ranking` leaves out physicians with fewer claims than `least`.
+        """
+        query = {"period": period, "provider": provider, "least": least, "locale": locale}
+        return self._send(asks.paper(kind, format, query))
+
+    def ledger(self, **query: object) -> LedgerAnswer:
+        """Who read or changed what, newest first, and the seal of the chain: `record`, `who`, `most`."""
+        return self._send(asks.ledger(query))
+
     def model(self) -> ModelAnswer:
         """The models in force."""
         return self._send(asks.model())
@@ -389,6 +411,27 @@ class AsyncFraudClient:
         It is that of the latest decision, or of the one that is named; for the `provider` without others' data.
         """
         return await self._send(asks.report(claim_id, format, locale, request_id, audience))
+
+    async def paper(
+        self,
+        kind: asks.Paper,
+        format: asks.Format = "pdf",
+        locale: Locale = "en",
+        *,
+        period: str | None = None,
+        provider: str | None = None,
+        least: int | None = None,
+    ) -> bytes:
+        """A periodic paper as its file: of a month (`2026-03`) or a quarter (`2026-Q1`), the last one unless named.
+
+        A `scorecard` is of one `provider`; a `ranking` leaves out physicians with fewer claims than `least`.
+        """
+        query = {"period": period, "provider": provider, "least": least, "locale": locale}
+        return await self._send(asks.paper(kind, format, query))
+
+    async def ledger(self, **query: object) -> LedgerAnswer:
+        """Who read or changed what, newest first, and the seal of the chain: `record`, `who`, `most`."""
+        return await self._send(asks.ledger(query))
 
     async def model(self) -> ModelAnswer:
         """The models in force."""

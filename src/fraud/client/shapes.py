@@ -37,6 +37,8 @@ __all__ = [
     "FindingAnswer",
     "FollowUp",
     "ItemProblem",
+    "LedgerAnswer",
+    "LedgerEntry",
     "Line",
     "ModelAnswer",
     "ModelCard",
@@ -549,6 +551,29 @@ class ItemProblem(TypedDict):
     errors: NotRequired[list[ErrorAnswer]]
     errors_total: NotRequired[int | None]
     index: int
+
+
+class LedgerEntry(TypedDict):
+    """One thing that was done; `record` and `person` are names that lead nowhere, the same in every report."""
+
+    position: int
+    at: str
+    who: str
+    what: str
+    record: str | None
+    person: str | None
+    purpose: str | None
+    request_id: str | None
+    details: object
+    previous: str
+    hash: str
+
+
+class LedgerAnswer(TypedDict):
+    """The latest entries, the newest first, and the end of the chain, to be kept elsewhere."""
+
+    entries: list[LedgerEntry]
+    seal: str
 
 
 class ModelCard(TypedDict):

@@ -27,6 +27,7 @@ _ROOTS = (
     "AddedAnswer",
     "OutcomesAnswer",
     "EntityRisk",
+    "LedgerAnswer",
     "ModelAnswer",
     "ProblemAnswer",
     "CasesAnswer",
