@@ -6,6 +6,7 @@ import json
 import os
 import re
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import mlflow
@@ -20,7 +21,7 @@ from fraud.learning.datasets.dataset import Dataset
 from fraud.learning.metrics import BASELINES, METRICS
 from fraud.learning.model import FittedModel
 from fraud.learning.registry import Registry
-from fraud.learning.tracking import signature_of
+from fraud.learning.tracking import record_children, signature_of
 from fraud.learning.training import TrainingResult
 from fraud.signals.catalogue import Catalogue, load_catalogue
 from tests.learning.conftest import Server
@@ -160,6 +161,34 @@ def test_the_registered_model_takes_frames_by_name_and_has_a_float_signature(
     np.testing.assert_array_equal(scored["margin"], model.margins(providers.values[:7]))
     np.testing.assert_array_equal(scored["probability"], model.probability(scored["margin"].to_numpy()))
     assert registered.metadata.saved_input_example_info is not None
+
+
+@pytest.fixture
+def _nothing_set(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """MLflow as it is before anybody has said where its server and its registry are."""
+    mlflow.set_tracking_uri(None)
+    mlflow.set_registry_uri(None)
+    for name in ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI"):
+        monkeypatch.delenv(name, raising=False)
+    yield
+    mlflow.set_tracking_uri(None)
+    mlflow.set_registry_uri(None)
+
+
+@pytest.mark.usefixtures("_nothing_set")
+def test_whoever_uses_mlflow_afterwards_finds_its_settings_as_they_were(server: Server, tmp_path: Path) -> None:
+    def note_a_run() -> None:
+        record_children("elsewhere", "a search", [], tracking_uri=server.uri, artifacts=tmp_path / "artifacts")
+
+    note_a_run()
+    assert not {"MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI"} & set(os.environ)
+    own, other = f"sqlite:///{tmp_path / 'own.db'}", f"sqlite:///{tmp_path / 'other.db'}"
+    mlflow.set_tracking_uri(own)
+    note_a_run()
+    assert (mlflow.get_tracking_uri(), mlflow.get_registry_uri()) == (own, own)
+    mlflow.set_registry_uri(other)
+    note_a_run()
+    assert (mlflow.get_tracking_uri(), mlflow.get_registry_uri()) == (own, other)
 
 
 def test_the_signature_names_every_feature_in_order(model: FittedModel) -> None:

@@ -75,6 +75,8 @@ _LONGEST_TAG = 5000
 _METRICS_AT_ONCE = 1000
 _LONGEST_DIGEST = 36
 _BACKTEST = "backtest"
+# Where MLflow keeps the registry that was set, for itself and processes that it starts.
+_REGISTRY = "MLFLOW_REGISTRY_URI"
 
 
 @dataclass(frozen=True)
@@ -221,7 +223,9 @@ def _hush() -> None:
 @contextmanager
 def _tracking(uri: str) -> Iterator[None]:
     """Work with this server, and leave MLflow's global settings as they were."""
-    before, registry = mlflow.get_tracking_uri(), mlflow.get_registry_uri()
+    # What nobody has set is to follow the other, or the working directory, as it did: not to be pinned to that of now.
+    before = mlflow.get_tracking_uri() if mlflow.is_tracking_uri_set() else None
+    registry = os.environ.get(_REGISTRY)
     _hush()
     mlflow.set_tracking_uri(uri)
     mlflow.set_registry_uri(uri)
@@ -231,8 +235,10 @@ def _tracking(uri: str) -> Iterator[None]:
             warnings.simplefilter("ignore", DeprecationWarning)
             yield
     finally:
-        mlflow.set_tracking_uri(before)
-        mlflow.set_registry_uri(registry)
+        mlflow.set_tracking_uri(before)  # type: ignore[arg-type]
+        mlflow.set_registry_uri(registry)  # type: ignore[arg-type]
+        if registry is None:
+            os.environ.pop(_REGISTRY, None)
 
 
 def _experiment(client: MlflowClient, name: str, artifacts: Path) -> str:
