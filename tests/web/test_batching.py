@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from fraud.web.running import batching
 from fraud.web.running.batching import Batcher
 
 
@@ -72,6 +73,44 @@ def test_those_that_come_while_others_are_worked_on_are_taken_together(pool: Thr
 
     assert asyncio.run(nine()) == [4 * n for n in range(1, 10)]
     assert [len(b) for b in work.batches] == [1, 5, 3]
+
+
+def _again(pool: ThreadPoolExecutor, work: Work, coming_back: int) -> list[list[int]]:
+    """The batches when three that were answered together come back one after another, or only some of them."""
+
+    async def all_of_them() -> None:
+        takes = batcher(pool, work)
+        first = _held(takes, work, 2)
+        together = [takes.submit(n) for n in (4, 6, 8)]
+        work.go.set()
+        await first
+        again = []
+        for n, result in enumerate(together[:coming_back]):
+            await result
+            await asyncio.sleep(0.01)
+            again.append(takes.submit(10 + 2 * n))
+        await asyncio.wait_for(asyncio.gather(*again), 20)
+
+    asyncio.run(all_of_them())
+    return work.batches
+
+
+def test_those_who_were_answered_together_are_waited_for(
+    pool: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batching, "_PATIENCE", 1e9)
+    monkeypatch.setattr(batching, "_MOST_PATIENCE", 30.0)
+    assert _again(pool, Work(), 3) == [[2], [4, 6, 8], [10, 12, 14]]
+
+
+def test_who_does_not_come_back_is_not_waited_for_long(
+    pool: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batching, "_PATIENCE", 1e9)
+    monkeypatch.setattr(batching, "_MOST_PATIENCE", 0.5)
+    found = _again(pool, Work(), 2)
+    assert found[:2] == [[2], [4, 6, 8]]
+    assert [n for batch in found[2:] for n in batch] == [10, 12]
 
 
 def test_an_error_of_one_is_not_that_of_the_others(pool: ThreadPoolExecutor) -> None:

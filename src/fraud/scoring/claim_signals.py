@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from operator import itemgetter
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -121,4 +124,11 @@ class ClaimSignals:
 
 def as_vector(values: Mapping[str, float], names: Sequence[str]) -> np.ndarray:
     """The named values as one float64 row; what is not there is not known."""
-    return np.array([values.get(n, np.nan) for n in names], dtype=np.float64)
+    blank, get = _reader(tuple(names))
+    return np.array(get({**blank, **values}), dtype=np.float64).reshape(-1)
+
+
+@lru_cache(maxsize=32)
+def _reader(names: tuple[str, ...]) -> tuple[Mapping[str, float], Callable[[Mapping[str, float]], Any]]:
+    """A row in which nothing is known, and what reads all names of one at once."""
+    return dict.fromkeys(names, float("nan")), itemgetter(*names) if names else lambda row: ()

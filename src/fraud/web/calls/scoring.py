@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from time import perf_counter
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 __all__ = ["Asked", "Judged", "check_lines", "compute", "judge", "observe", "record", "recorded"]
 
 log = logging.getLogger("fraud.web")
+_NO_MODEL = ("none", "none")
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,9 @@ class Judged:
 
 def compute(runtime: Runtime, incoming: Sequence[Incoming]) -> list[Judged | Reply | Exception]:
     """For each request its judged claim, the first answer of its key, or what is wrong with it."""
+    started = perf_counter()
     read = [_read_or_error(i) for i in incoming]
+    observe("read", started)
     slots = _told_again(runtime, read)
     places = [n for n, slot in enumerate(slots) if isinstance(slot, Asked)]
     judged = judge(runtime, [slot for slot in slots if isinstance(slot, Asked)])
@@ -102,7 +106,6 @@ def _read(incoming: Incoming) -> Asked:
     read = checked(ScoreBody, body)
     key = key_of(incoming, "score")
     asked = Asked(bundle_of(read), read.options, key, digest_of(incoming) if key else None, trace=incoming.trace)
-    observe("read", started)
     traces.tell([asked], "read", started)
     return asked
 
@@ -155,14 +158,16 @@ def judge(runtime: Runtime, asked: Sequence[Asked], company: Sequence[ClaimBundl
         h if h is None or isinstance(h, Exception) else with_company(a.bundle, h, company)
         for a, h in zip(asked, _histories(runtime, asked), strict=True)
     ]
-    history_ms = observe("history", started, len(asked))
+    history_ms = observe("history", started)
     traces.tell(asked, "history", started)
     started = perf_counter()
     known = [a.knowing(h) for a, h in zip(asked, histories, strict=True) if not isinstance(h, Exception)]
     able = [a for a, h in zip(asked, histories, strict=True) if not isinstance(h, Exception)]
     scores = iter(_scores(scorer, able, known))
     results = [h if isinstance(h, Exception) else next(scores) for h in histories]
-    traces.tell_laps(asked, started, next((s.timing_ms for s in results if isinstance(s, Score)), {}))
+    laps = {id(s.timing_ms): s.timing_ms for s in results if isinstance(s, Score)}
+    _observe_laps(laps.values())
+    traces.tell_laps(asked, started, next(iter(laps.values()), {}))
     drafts = [s if isinstance(s, Exception) else _draft(runtime, a, s) for a, s in zip(asked, results, strict=True)]
     opened = _cases(runtime, drafts)
     return [d if isinstance(d, Exception) else _judged(scorer, d, opened.get(d.request_id), history_ms) for d in drafts]
@@ -269,8 +274,9 @@ def recorded(
         seen = [_recorded_alone(runtime, j) for j in judged]
         if finished is not None:
             runtime.store.finish(finished[0], 200, finished[1])
-    observe("record", started, len(judged))
+    observe("record", started)
     traces.tell([j.asked for j in judged], "record", started)
+    _count([j.score for j, s in zip(judged, seen, strict=True) if s is None], runtime.scorer.model)
     return [_reply(runtime, j, s) for j, s in zip(judged, seen, strict=True)]
 
 
@@ -291,29 +297,35 @@ def _reply(runtime: Runtime, judged: Judged, seen: Any) -> Reply | Exception:
     if runtime.shadow is not None:
         request_id = judged.answer.decision.request_id
         runtime.shadow.offer(request_id, judged.asked.bundle, score.risk.percentile if score.risk else None)
-    _count(score, runtime.scorer.model)
     return Reply(judged.body)
 
 
 # --- figures ----------------------------------------------------------------------------------------------
 
 
-def observe(stage: str, started: float, claims: int = 1) -> float:
-    """Milliseconds since then; told to Prometheus once for each of the claims that it took so long."""
+def observe(stage: str, started: float) -> float:
+    """Milliseconds since then; told to Prometheus as one step, however many claims it was for."""
     seconds = perf_counter() - started
-    figure = metrics.stages().labels(stage)
-    for _ in range(claims):
-        figure.observe(seconds)
+    metrics.stages().labels(stage).observe(seconds)
     return round(seconds * 1e3, 3)
 
 
-def _count(result: Score, model: FittedModel | None) -> None:
-    metrics.decisions().labels(result.action).inc()
-    named = (model.spec.name, str(model.version or 0)) if model and result.risk else ("none", "none")
-    metrics.scored().labels(*named).inc()
-    for finding in result.findings:
-        metrics.findings().labels(finding.signal.id, finding.status).inc()
-    for stage, ms in result.timing_ms.items():
-        metrics.stages().labels(stage).observe(ms / 1e3)
-    for what in result.degraded:
-        metrics.degraded().labels(what).inc()
+def _observe_laps(laps: Iterable[Mapping[str, float]]) -> None:
+    """The steps of scorings; of claims that were scored together there is one."""
+    for one in laps:
+        for stage, ms in one.items():
+            metrics.stages().labels(stage).observe(ms / 1e3)
+
+
+def _count(scores: Sequence[Score], model: FittedModel | None) -> None:
+    """Tell Prometheus what was decided: each figure once for all claims, since each is written to a shared file."""
+    named = (model.spec.name, str(model.version or 0)) if model else _NO_MODEL
+    told = (
+        (metrics.decisions(), ((s.action,) for s in scores)),
+        (metrics.scored(), (named if s.risk else _NO_MODEL for s in scores)),
+        (metrics.findings(), ((f.signal.id, f.status) for s in scores for f in s.findings)),
+        (metrics.degraded(), ((what,) for s in scores for what in s.degraded)),
+    )
+    for figure, labels in told:
+        for own, times in Counter(labels).items():
+            figure.labels(*own).inc(times)

@@ -56,10 +56,10 @@ def answers() -> Counter:
 
 @cache
 def stages() -> Histogram:
-    """Seconds of the steps of a scoring: read, history, signals, score, explain, record."""
+    """Seconds of the steps of a scoring (read, history, signals, score, explain, record), of all claims together."""
     from prometheus_client import Histogram
 
-    return Histogram("fraud_stage_seconds", "Seconds of a step of scoring a claim", ["stage"], buckets=_SECONDS)
+    return Histogram("fraud_stage_seconds", "Seconds of a step, of claims taken together", ["stage"], buckets=_SECONDS)
 
 
 @cache
