@@ -75,7 +75,7 @@ def test_those_that_come_while_others_are_worked_on_are_taken_together(pool: Thr
     assert [len(b) for b in work.batches] == [1, 5, 3]
 
 
-def _again(pool: ThreadPoolExecutor, work: Work, coming_back: int) -> list[list[int]]:
+def _again(pool: ThreadPoolExecutor, work: Work, coming_back: int, monkeypatch: pytest.MonkeyPatch) -> list[list[int]]:
     """The batches when three that were answered together come back one after another, or only some of them."""
 
     async def all_of_them() -> None:
@@ -88,6 +88,9 @@ def _again(pool: ThreadPoolExecutor, work: Work, coming_back: int) -> list[list[
         for n, result in enumerate(together[:coming_back]):
             await result
             await asyncio.sleep(0.01)
+            if n + 1 == coming_back:
+                # After these nobody comes: the thread is not to wait for them.
+                monkeypatch.setattr(batching, "_MOST_PATIENCE", 0.0)
             again.append(takes.submit(10 + 2 * n))
         await asyncio.wait_for(asyncio.gather(*again), 20)
 
@@ -100,7 +103,7 @@ def test_those_who_were_answered_together_are_waited_for(
 ) -> None:
     monkeypatch.setattr(batching, "_PATIENCE", 1e9)
     monkeypatch.setattr(batching, "_MOST_PATIENCE", 30.0)
-    assert _again(pool, Work(), 3) == [[2], [4, 6, 8], [10, 12, 14]]
+    assert _again(pool, Work(), 3, monkeypatch) == [[2], [4, 6, 8], [10, 12, 14]]
 
 
 def test_who_does_not_come_back_is_not_waited_for_long(
@@ -108,7 +111,7 @@ def test_who_does_not_come_back_is_not_waited_for_long(
 ) -> None:
     monkeypatch.setattr(batching, "_PATIENCE", 1e9)
     monkeypatch.setattr(batching, "_MOST_PATIENCE", 0.5)
-    found = _again(pool, Work(), 2)
+    found = _again(pool, Work(), 2, monkeypatch)
     assert found[:2] == [[2], [4, 6, 8]]
     assert [n for batch in found[2:] for n in batch] == [10, 12]
 
