@@ -1,4 +1,4 @@
-"""Online equals batch: every feature of 800 claims, through the service's own store; `benchmarks/bench_parity.py` takes 20,000."""
+"""Online equals batch: every feature of 800 claims, through the service's own store (`bench_parity.py`: of 20,000)."""
 
 from __future__ import annotations
 

@@ -17,10 +17,13 @@ __all__ = ["Door"]
 
 _T = TypeVar("_T")
 _TOLD_SECONDS = 0.1
+# Whoever is shed hears of it after so many seconds: one that tries again at once, whatever `Retry-After` says, would
+# take the time from those inside. So many are kept waiting at most.
+_AWAY_SECONDS, _MOST_AWAY = 0.5, 1_000
 
 
 class Door:
-    """Lets at most `most` requests in and sheds the others at once, so that none hangs.
+    """Lets at most `most` requests in and sheds the others within a moment, so that none hangs.
 
     `threads` do the work, so that the event loop stays free; `seconds` bound the work and the arrival of a
     body alike. `colleagues` are the other workers, where there are any.
@@ -29,7 +32,7 @@ class Door:
     def __init__(self, most: int = 64, threads: int = 4, seconds: float = 8.0) -> None:
         self.most = most
         self.seconds = seconds
-        self.inside = 0
+        self.inside = self._turned_away = 0
         self.colleagues: Colleagues | None = None
         self._moved_at = self._told_at = monotonic()
         self.pool = ThreadPoolExecutor(threads, "fraud-call")
@@ -47,6 +50,7 @@ class Door:
     ) -> _T:
         """What comes of the work that `begin` starts on the body that `arrive` brings, within the seconds."""
         if self.inside >= self.most:
+            await self._away()
             raise Problem("overloaded", "More requests came than can be answered. Try again in a second.")
         self._move(+1)
         try:
@@ -60,6 +64,14 @@ class Door:
             self._move(-1)
             raise
         return await self._ended(working, seconds or self.seconds)
+
+    async def _away(self) -> None:
+        if self._turned_away < _MOST_AWAY:
+            self._turned_away += 1
+            try:
+                await asyncio.sleep(_AWAY_SECONDS)
+            finally:
+                self._turned_away -= 1
 
     async def _ended(self, working: Future[_T] | asyncio.Future[_T], seconds: float) -> _T:
         future = asyncio.wrap_future(working)
