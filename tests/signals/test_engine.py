@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 from datetime import date, datetime
 from pathlib import Path
+from types import FunctionType
 
 import ibis
 import numpy as np
@@ -263,3 +264,12 @@ def test_the_rows_behind_an_extreme_are_those_beyond_the_limit(catalogue: Catalo
     (found,) = evidence(FrameBuilder(connection, catalogue), rule, {"claim_id": "C"})
     assert found.lines == (1, 3)
     connection.close()
+
+
+def test_a_signal_whose_source_is_nowhere_says_so() -> None:
+    """Its digest would be that of any other signal."""
+    code = compile("def nowhere(lines):\n    return lines.count()\n", "<nowhere>", "exec").co_consts[0]
+    both = {"en": "x", "zh": "x"}
+    made = Signal(FunctionType(code, {}), "claim", "nowhere", both, both, "lines", "high")
+    with pytest.raises(CatalogueError, match="nowhere: its source cannot be read"):
+        made.digest({})

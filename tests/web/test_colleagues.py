@@ -70,29 +70,29 @@ def busy(table: Path, inside: int, seconds: float = 10.0) -> tuple[Colleagues, C
 
 def test_who_works_alone_sends_nobody_away(table: Path) -> None:
     own, _ = busy(table, 64)
-    assert not own.is_ahead()
+    assert not own.sends_on()
 
 
 @pytest.mark.usefixtures("idle")
 def test_who_has_much_more_to_do_than_another_sends_one_client_at_a_time_away(table: Path) -> None:
     own, clock = busy(table, 20)
-    assert [own.is_ahead() for _ in range(3)] == [True, False, False]
+    assert [own.sends_on() for _ in range(3)] == [True, False, False]
     clock.now += 0.11
-    assert own.is_ahead()
+    assert own.sends_on()
 
 
 @pytest.mark.usefixtures("idle")
 @pytest.mark.parametrize(("inside", "seconds"), [(7, 10.0), (64, 0.01)], ids=["little more", "only just now"])
 def test_little_more_or_for_a_moment_only_is_no_reason(table: Path, inside: int, seconds: float) -> None:
     own, _ = busy(table, inside, seconds)
-    assert not own.is_ahead()
+    assert not own.sends_on()
 
 
 def test_a_worker_that_is_gone_is_nobody_to_send_clients_to_and_its_place_is_taken(table: Path) -> None:
     gone = worker(table, 0)
     own, _ = busy(table, 20)
     end(gone)
-    assert not own.is_ahead()
+    assert not own.sends_on()
     size = table.stat().st_size
     for _ in range(300):
         passing = Colleagues(table, Clock())

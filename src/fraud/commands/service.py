@@ -70,7 +70,7 @@ def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on; default: that of fraud.toml.")] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on; default: that of fraud.toml.")] = None,
     workers: Annotated[
-        int | None, typer.Option(min=1, help="Processes that answer; default: one for each core.")
+        int | None, typer.Option(min=1, max=256, help="Processes that answer; default: one for each core.")
     ] = None,
     tls: Annotated[bool, typer.Option(help="Speak TLS where fraud.toml names a certificate.")] = True,
 ) -> None:

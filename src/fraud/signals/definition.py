@@ -230,7 +230,12 @@ def _tree(function: Callable[..., Any]) -> ast.FunctionDef:
     text, line = "".join(linecache.getlines(file)), function.__code__.co_firstlineno
     outermost = _functions_of(text)
     # Walking through everything takes longer than reading it, and signals are hardly ever inside a function.
-    return outermost[line] if line in outermost else _by_line(ast.walk(ast.parse(text)))[line]
+    found = outermost.get(line) or _by_line(ast.walk(ast.parse(text))).get(line)
+    if found is None:
+        raise CatalogueError(
+            f"{function.__name__}: its source cannot be read; write it with `def` in a file or a cell."
+        )
+    return found
 
 
 # A file is read whole once: finding a function's end in its text takes longer than understanding all of it.

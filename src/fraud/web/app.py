@@ -180,7 +180,7 @@ def _endpoint(name: str, answer: Answer) -> Callable[[Request], Awaitable[Respon
         logs.end(reply.status, seconds, model)
         if trace is not None:
             trace.end(reply.status, model)
-        return _response(reply, request_id, state.door.is_crowded)
+        return _response(reply, request_id, state.door.sends_on())
 
     return endpoint
 

@@ -42,7 +42,7 @@ class _Row:
 
 
 class Colleagues:
-    """A worker's row in the table that all workers of a service write to; `tell` and `is_ahead` want one thread.
+    """A worker's row in the table that all workers of a service write to; `tell` and `sends_on` want one thread.
 
     `path` is a file of this machine that goes with the service. `ticks` are seconds that all processes share.
     """
@@ -70,8 +70,8 @@ class Colleagues:
         now = self._ticks()
         return all(not row.inside and now - row.moved_at >= seconds for row in self._rows())
 
-    def is_ahead(self) -> bool:
-        """Whether a client is better off with another worker; true for one client at a time."""
+    def sends_on(self) -> bool:
+        """Whether a client is to go to another worker, which has much less to do: one, and after a pause the next."""
         now = self._ticks()
         own = self._own.load_at(now)
         if own < _AHEAD or now - self._sent_at < _PAUSE:

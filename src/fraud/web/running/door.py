@@ -97,10 +97,9 @@ class Door:
             return self.colleagues.quiet(seconds)
         return not self.inside and monotonic() - self._moved_at >= seconds
 
-    @property
-    def is_crowded(self) -> bool:
-        """Whether whoever gets an answer now had better come again by another way in."""
-        return self.colleagues is not None and self.colleagues.is_ahead()
+    def sends_on(self) -> bool:
+        """Whether whoever gets an answer now is to connect anew, and so to come to another worker."""
+        return self.colleagues is not None and self.colleagues.sends_on()
 
     def _move(self, by: int) -> None:
         self.inside += by
