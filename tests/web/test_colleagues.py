@@ -96,7 +96,7 @@ def test_a_worker_that_is_gone_is_nobody_to_send_clients_to_and_its_place_is_tak
     size = table.stat().st_size
     for _ in range(300):
         passing = Colleagues(table, Clock())
-        passing.close()
+        passing.leave()
     assert table.stat().st_size == size
 
 

@@ -85,6 +85,8 @@ class FraudService:
     def close(self) -> None:
         """End what works by itself, close the store, and send what is left of traces."""
         self._keeper.close()
+        if app.state.door.colleagues is not None:
+            app.state.door.colleagues.leave()
         self.runtime.close()
         if app.state.traces is not None:
             app.state.traces.close()

@@ -80,10 +80,9 @@ class Colleagues:
         others = (row for row in self._rows() if row.process != self._own.process)
         return any(own - row.load_at(now) >= _AHEAD and _is_alive(row.process) for row in others)
 
-    def close(self) -> None:
-        """Leave the table."""
+    def leave(self) -> None:
+        """Give the row back; whoever is still inside may be told of all the same."""
         self._written(_Row(0, 0, 0.0, 0.0))
-        self._table.close()
 
     def _rows(self) -> Iterator[_Row]:
         return (_Row(*values) for values in _ROW.iter_unpack(self._table[:]) if values[0])
