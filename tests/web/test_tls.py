@@ -166,6 +166,7 @@ def server(settings: Settings, folder: Path) -> Iterator[Server]:
     started.kill()
 
 
+@pytest.mark.requirement("001-39")
 def test_who_shows_a_certificate_of_the_authority_is_answered(server: Server) -> None:
     answer = server.client.post("/v1/claims/score", json=body("sealed on the way"))
     assert (answer.status_code, answer.json()["claim_id"]) == (200, "sealed on the way")
@@ -179,6 +180,7 @@ def test_who_shows_none_who_speaks_plainly_and_who_trusts_another_gets_nothing(s
         httpx.get(f"http://{HOST}:{server.port}/livez")
 
 
+@pytest.mark.requirement("001-39")
 def test_tls_12_is_spoken_with_ciphers_of_today_only(server: Server, folder: Path) -> None:
     def at_most_12(allowed: str) -> ssl.SSLContext:
         made = context(folder)
